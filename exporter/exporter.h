@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exporters: where finished spans leave.
+ *
+ * A sink knows one way out (OTLP over HTTP, a file, a terminal) and blocks as long as it likes.
+ * An exporter is a sink with a bounded queue and a thread of its own in front of it, so that one
+ * that hangs never holds up the agent or another exporter. It batches, retries what is worth it,
+ * and counts every span's fate.
+ */
+#ifndef OTEL_BPF_EXPORTER_H
+#define OTEL_BPF_EXPORTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "span.h"
+
+/* What became of a batch, beside the return value. */
+struct delivery {
+	size_t rejected;	 /* spans that the receiver took the request without */
+	uint64_t retry_after_ms; /* the receiver's wish before the next try; 0: none */
+	char message[256];	 /* what to tell the user; empty: nothing */
+};
+
+struct sink {
+	const char *name; /* "otlp", "otlp_file", "console": for messages and counts */
+	/**
+	 * Writes @n spans; called from one thread only, never concurrently. Returns 0: they are
+	 * out (less delivery->rejected); -EAGAIN: worth another try; any other negative errno: not.
+	 * @out is zeroed by the caller.
+	 */
+	int (*write)(struct sink *sink, struct span *const *spans, size_t n, struct delivery *out);
+	/** Optional: the queue is empty for now (write buffered data out), or, if @last, for good. */
+	int (*flush)(struct sink *sink, bool last);
+	/** Optional: called from another thread to end a blocking write soon. */
+	void (*interrupt)(struct sink *sink);
+	void (*free)(struct sink *sink);
+};
+
+struct exporter_options {
+	size_t queue_bytes;	   /* spans waiting may hold this much memory; then new ones drop */
+	size_t batch_spans;	   /* most spans per write */
+	uint64_t schedule_ms;	   /* a batch that is not full leaves after this */
+	uint64_t retry_initial_ms; /* first pause after -EAGAIN; grows by half, +-20 %, up to 30 s */
+	uint64_t retry_total_ms;   /* give a batch up after this; 0: only at the end */
+};
+
+/* Every span submitted is in exactly one of these, or still waiting. */
+struct exporter_counts {
+	uint64_t submitted;
+	uint64_t exported;
+	uint64_t queue_full;  /* dropped: no room */
+	uint64_t rejected;    /* dropped: the receiver said no to these spans, or to the batch */
+	uint64_t undelivered; /* dropped: no receiver until the retries or the deadline were over */
+};
+
+struct exporter;
+
+/**
+ * Starts an exporter on @sink, which it then owns and frees. Returns NULL and sets errno (ENOMEM,
+ * EAGAIN) on failure; the sink is then still the caller's.
+ */
+struct exporter *exporter_new(struct sink *sink, const struct exporter_options *options);
+
+/** Queues one span, taking a reference of its own. Never blocks. */
+void exporter_submit(struct exporter *exporter, struct span *span);
+
+/** The sink's name. */
+const char *exporter_name(const struct exporter *exporter);
+
+/** What happened so far. Thread-safe. */
+void exporter_counts(struct exporter *exporter, struct exporter_counts *out);
+
+/** Lets what waits leave within @timeout_ms, then stops the thread; what is left is counted. */
+void exporter_stop(struct exporter *exporter, uint64_t timeout_ms);
+
+/** Frees it, stopping it at once if it was not stopped. NULL is allowed. */
+void exporter_free(struct exporter *exporter);
+
+/* ---- The sinks. All return 0 and set *@out, or a negative errno after saying why by log_error(). */
+
+/** OTLP over HTTP, protobuf, to @url as it is (https works, too). */
+int sink_otlp_http_new(const char *url, struct sink **out);
+
+/** OTLP as JSON, one ExportTraceServiceRequest a line, appended to @path; "-" is standard output. */
+int sink_otlp_file_new(const char *path, struct sink **out);
+
+/**
+ * A waterfall for people: one tree of spans per trace, printed when its local root has ended.
+ * @path: NULL is standard error, "-" standard output. Colours and the width of the terminal if it
+ * is one, else no escape sequence and 80 columns.
+ */
+int sink_console_new(const char *path, struct sink **out);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record format, version 1: what applications write, the kernel copies and the agent
+ * reads. This header compiles for all three and is an ABI: binaries built today must work with
+ * agents built years from now. docs/record-format.md is its page, tests/unit/golden_test.c holds
+ * its vectors. Nothing here ever changes its place or meaning; what is new goes into reserved
+ * space, behind a size that readers check, or into a new record kind, which older readers skip.
+ *
+ * Three things are laid out here:
+ *
+ *   records     one per API call, appended to the calling thread's buffer
+ *   buffer      struct otel_buffer and the records behind it: what one flush hands over
+ *   anchor      struct otel_anchor, one per process, and struct otel_thread, one per thread: how
+ *               the images of a process, built by different compilers at different times, share
+ *               one current span and one buffer a thread, and how an agent finds them from outside
+ *
+ * All numbers are in the byte order of the machine. Addresses are addresses of the process. Whoever
+ * reads from outside must take every field for a claim: the process can write anything here.
+ */
+#ifndef OTEL_RECORD_H
+#define OTEL_RECORD_H
+
+typedef __UINT8_TYPE__ otel_u8;
+typedef __UINT16_TYPE__ otel_u16;
+typedef __UINT32_TYPE__ otel_u32;
+typedef __UINT64_TYPE__ otel_u64;
+typedef __INT32_TYPE__ otel_s32;
+
+#ifdef __cplusplus
+#define OTEL_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define OTEL_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+
+#define OTEL_FORMAT_VERSION 1
+
+/* ---- Records ----------------------------------------------------------------------------------
+ *
+ * A record is a header, then its payload, then up to 7 unused bytes: sizes are multiples of 8.
+ *
+ * A payload that does not fit is written in pieces: all but the last record of such a sequence
+ * carry OTEL_RECORD_MORE, all but the first OTEL_RECORD_CONTINUED. The pieces have the same kind
+ * and span, follow each other in one buffer's stream, and their payloads are concatenated.
+ */
+enum otel_record_kind {
+	OTEL_RECORD_START = 1,	    /* struct otel_start, its strings, attributes */
+	OTEL_RECORD_ATTRIBUTES = 2, /* fields 9 (attributes) of OTLP's Span, any number of them */
+	OTEL_RECORD_EVENT = 3,	    /* the body of one OTLP Span.Event */
+	OTEL_RECORD_LINK = 4,	    /* the body of one OTLP Span.Link */
+	OTEL_RECORD_STATUS = 5,	    /* struct otel_status, description */
+	OTEL_RECORD_NAME = 6,	    /* the new name */
+	OTEL_RECORD_END = 7,	    /* struct otel_end */
+	OTEL_RECORD_ERROR = 8,	    /* struct otel_error: an exception event and the status Error */
+	OTEL_RECORD_RESOURCE = 9,   /* fields of OTLP's Resource that the program sets; no span */
+	OTEL_RECORD_STACK = 10,	    /* return addresses, u64 each, innermost first: the stack trace
+				     * of the last EVENT of this span */
+};
+
+enum otel_record_flag {
+	/*
+	 * The payload begins with a u64: when the operation happened, on the buffer's clock. START,
+	 * END, ERROR do not have it (they have a time of their own). EVENT has it unless its body
+	 * brings field 1 (time_unix_nano) itself. Any other operation has it if it was made on another
+	 * buffer than the one the span was started on, so that "the last value wins" and "nothing
+	 * after the end" can be decided.
+	 */
+	OTEL_RECORD_TIMED = 1,
+	OTEL_RECORD_MORE = 2,
+	OTEL_RECORD_CONTINUED = 4,
+	/* Written through the handle that END will be written through: counted by struct otel_end. */
+	OTEL_RECORD_COUNTED = 8,
+};
+
+struct otel_record {
+	otel_u32 size;	  /* of all of it, in bytes: header, payload, padding; a multiple of 8 */
+	otel_u8 kind;	  /* enum otel_record_kind; unknown kinds are skipped by their size */
+	otel_u8 flags;	  /* enum otel_record_flag */
+	otel_u16 padding; /* unused bytes at the end, 0 to 7 */
+	otel_u8 span_id[8];
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_record) == 16, "ABI");
+
+enum otel_start_flag {
+	OTEL_START_PARENT_REMOTE = 1, /* the parent came from another process */
+	OTEL_START_HAS_SCOPE = 2,     /* the tracer has a name, version, schema URL or attributes */
+};
+
+/*
+ * Payload of START. Behind it, in this order and without gaps: span name, scope name, scope
+ * version, schema URL, scope attributes (fields 3 of OTLP's InstrumentationScope), tracestate (as
+ * in its header), and up to the payload's end the first attributes (fields 9 of Span).
+ */
+struct otel_start {
+	otel_u64 time;	    /* on the buffer's clock, nanoseconds */
+	otel_u64 unix_time; /* as given by the application, nanoseconds since the epoch; 0: not given */
+	otel_u8 trace_id[16];
+	otel_u8 parent_id[8];  /* all zero: a root */
+	otel_u16 fixed_size;   /* of this struct: where the strings begin */
+	otel_u8 trace_flags;   /* W3C: 1 sampled, 2 random */
+	otel_u8 kind;	       /* OTLP's number: 1 internal to 5 consumer */
+	otel_u32 flags;	       /* enum otel_start_flag */
+	otel_u32 name_size;    /* bytes, as are all that follow */
+	otel_u32 scope_name_size;
+	otel_u32 scope_version_size;
+	otel_u32 schema_url_size;
+	otel_u32 scope_attributes_size;
+	otel_u32 tracestate_size;
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_start) == 72, "ABI");
+
+enum otel_status_by {
+	OTEL_STATUS_BY_HAND = 0,   /* a call that sets the status */
+	OTEL_STATUS_BY_HELPER = 1, /* a helper for errors: only sets what is still unset */
+};
+
+/* Payload of STATUS (behind the time if TIMED); the rest of the payload is the description. */
+struct otel_status {
+	otel_u8 code; /* OTLP's number: 0 unset, 1 ok, 2 error */
+	otel_u8 by;   /* enum otel_status_by */
+	otel_u8 reserved[6];
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_status) == 8, "ABI");
+
+enum otel_end_flag {
+	OTEL_END_SHARED = 1, /* the span's context was handed out: others may have written to it */
+};
+
+/* Payload of END. The counts are of what COUNTED records carried, pieces taken together. */
+struct otel_end {
+	otel_u64 time;
+	otel_u64 unix_time; /* as given by the application; 0: not given */
+	otel_u32 attributes;
+	otel_u32 events;
+	otel_u32 links;
+	otel_u32 flags; /* enum otel_end_flag */
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_end) == 32, "ABI");
+
+/* Payload of ERROR: becomes an exception event with the error's symbol and text. */
+struct otel_error {
+	otel_u64 time;
+	otel_s32 error; /* an errno, positive */
+	otel_u32 reserved;
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_error) == 16, "ABI");
+
+/* ---- Buffer -----------------------------------------------------------------------------------
+ *
+ * A flush is one contiguous piece of memory: this header, then `committed` bytes of records. It
+ * explains itself: the agent that saw earlier ones may be gone.
+ *
+ * The same bytes can be seen twice (a flush, and a look from outside or at the process's death):
+ * (buffer_id, position) tells. A hole in the positions of a buffer is a loss.
+ *
+ * A reader from outside: position, committed, records, position again. If both positions are
+ * equal, what it has is consistent, because the owner only appends, and when it empties the
+ * buffer sets committed to 0 before it advances the position.
+ */
+#define OTEL_BUFFER_MAGIC 0x4254544fu /* "OTTB" */
+
+enum otel_flush_reason {
+	OTEL_FLUSH_OUTERMOST = 1, /* the thread's outermost span or scope has ended */
+	OTEL_FLUSH_FULL = 2,
+	OTEL_FLUSH_OLD = 3, /* the oldest record is older than 100 ms */
+	OTEL_FLUSH_LIVE = 4,
+	OTEL_FLUSH_EXIT = 5, /* the thread ends */
+};
+
+struct otel_buffer {
+	otel_u32 magic;	      /* OTEL_BUFFER_MAGIC; 0 in a forked child until its first use */
+	otel_u16 version;     /* OTEL_FORMAT_VERSION */
+	otel_u16 header_size; /* of this struct: where the records begin */
+	otel_u64 buffer_id;   /* never 0, never used twice in a process or its forked children */
+	otel_u64 position;    /* place of the first record here in all that this buffer ever held */
+	otel_u32 committed;   /* bytes of complete records */
+	otel_u32 capacity;    /* bytes */
+	otel_u64 anchor;      /* address of the process's struct otel_anchor */
+	otel_u64 clock_time;  /* the clock, read for this flush, nanoseconds */
+	otel_u32 clock_id;    /* CLOCK_MONOTONIC = 1 */
+	otel_u32 reason;      /* enum otel_flush_reason */
+	otel_u64 started;     /* recorded spans started on this buffer, ever */
+	otel_u64 not_sampled; /* spans that sampling left out, ever */
+	otel_u64 dropped;     /* records that the application could not keep, ever */
+	otel_u64 dropped_starts; /* and those among them that started a span */
+	/* `started` when the buffer was last emptied: the difference is what a lost flush loses. */
+	otel_u64 started_before;
+	otel_u32 thread_id; /* as the process sees it */
+	otel_u32 reserved32;
+	otel_u64 reserved[3];
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_buffer) == 128, "ABI");
+
+/* The most that a flush hands over, header included. Larger buffers are flushed before. */
+#define OTEL_FLUSH_MAX 16384
+
+/* ---- Anchor -----------------------------------------------------------------------------------
+ *
+ * In anonymous memory that belongs to no image and is never unmapped. An image keeps its address in
+ * a pointer of its own that its note (struct otel_image_note) leads to. An image with another
+ * layout version ignores the anchors of this one: they keep apart. Within a version only reserved
+ * space may be given a meaning, zero meaning what it means today.
+ */
+#define OTEL_ANCHOR_MAGIC 0x4154544fu /* "OTTA" */
+#define OTEL_ANCHOR_BUCKETS 64u
+#define OTEL_ANCHOR_SIZE 8192u
+
+enum otel_language {
+	OTEL_LANGUAGE_C = 0,
+	OTEL_LANGUAGE_CPP = 1,
+};
+
+struct otel_anchor {
+	otel_u32 magic;	    /* OTEL_ANCHOR_MAGIC */
+	otel_u16 version;   /* OTEL_FORMAT_VERSION */
+	otel_u16 language;  /* enum otel_language: of the image that made it */
+	otel_u32 size;	    /* of the anchor with its environment, at most OTEL_ANCHOR_SIZE */
+	otel_u32 reserved32;
+	otel_u64 next_buffer_id; /* taken with an atomic addition */
+	otel_u64 first_buffer_id; /* those below are of before the fork that made this process */
+	otel_u64 guard;	    /* address of a u32 in memory that a fork wipes: 0 stale, 1 busy, 2 ready */
+	otel_u64 threads[OTEL_ANCHOR_BUCKETS]; /* lists of struct otel_thread; they only grow */
+	otel_u64 reserved[8];
+	/*
+	 * What the environment said at first use: "OTEL_NAME=value" strings, each with its NUL, as
+	 * far as they fit.
+	 */
+	otel_u32 environment_size;
+	otel_u32 environment_dropped; /* strings that did not fit */
+	char environment[OTEL_ANCHOR_SIZE - 624];
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_anchor) == OTEL_ANCHOR_SIZE, "ABI");
+
+enum otel_context_state {
+	OTEL_CONTEXT_RECORDING = 1, /* operations are recorded */
+	OTEL_CONTEXT_PROBED = 2,    /* a probe for people is attached: operations call it */
+	OTEL_CONTEXT_REMOTE = 4,    /* came from another process */
+};
+
+/*
+ * What a span passes on: the OpenTelemetry SpanContext and where the span lives. A value: it
+ * holds no pointer into a stack and may outlive the span.
+ */
+struct otel_context {
+	otel_u8 trace_id[16];
+	otel_u8 span_id[8];
+	otel_u64 origin; /* the buffer that the span was started on; 0: in none */
+	otel_u8 trace_flags;
+	otel_u8 state; /* enum otel_context_state */
+	otel_u8 reserved[6];
+	void *tracestate; /* not used yet, NULL */
+	void *baggage;	  /* not used yet, NULL */
+	otel_u64 reserved64;
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_context) == 64, "ABI");
+
+#define OTEL_THREAD_MAGIC 0x5454544fu /* "OTTT" */
+
+struct otel_thread {
+	otel_u32 magic;	  /* OTEL_THREAD_MAGIC */
+	otel_u16 version; /* OTEL_FORMAT_VERSION */
+	otel_u16 reserved16;
+	otel_u64 next;	     /* in its list of the anchor */
+	otel_u64 owner;	     /* thread pointer of the thread it belongs to; 0: free to take */
+	otel_u32 references; /* images that know the address and will let go when the thread ends */
+	otel_u32 scopes;     /* contexts that are current, one inside the other */
+	otel_u32 detached;   /* open spans that this thread started without making them current */
+	otel_u32 nested;     /* 1 while an operation is being written: a signal handler finds it so */
+	struct otel_context current;
+	otel_u64 buffers[3]; /* addresses of struct otel_buffer: the thread's own, and those that
+			      * signal handlers write to which interrupt an operation; 0: not yet */
+	otel_u64 oldest;     /* the clock when the first record was put into the empty buffer */
+	otel_u64 random[4];  /* state of the generator of ids; seeded anew in a forked child */
+	otel_u64 reserved[11];
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_thread) == 256, "ABI");
+
+/* ---- Image ------------------------------------------------------------------------------------
+ *
+ * The descriptor of the note that every image carries in an allocated note section. Fields of type
+ * otel_s32 are distances from the field's own address: add them to it.
+ */
+#define OTEL_NOTE_NAME "otel-bpf"
+#define OTEL_NOTE_TYPE 1
+
+/* The order of the semaphores, u16 each, that one load of 8 bytes tests. */
+enum otel_semaphore {
+	OTEL_SEMAPHORE_FLUSH = 0, /* an agent listens: record */
+	OTEL_SEMAPHORE_SPAN_START = 1,
+	OTEL_SEMAPHORE_SPAN_END = 2,
+	OTEL_SEMAPHORE_SPAN_WRITE = 3, /* span_attribute, span_event, span_status */
+	OTEL_SEMAPHORES = 4,
+};
+
+/*
+ * Control bits: semaphores too, each set by attaching to a site that is never executed, so that
+ * the kernel takes them back when the agent is gone, however it went. A root span is sampled
+ * with probability 1 if ALL is set, else with the sum of 2^-i over the RATE bits set.
+ */
+enum otel_control {
+	OTEL_CONTROL_ALL = 0,
+	OTEL_CONTROL_LIVE = 1,		/* flush at every end */
+	OTEL_CONTROL_IGNORE_PARENT = 2, /* children decide like roots */
+	OTEL_CONTROL_RATE_1 = 3,	/* 2^-1; OTEL_CONTROL_RATE_1 + i - 1 is 2^-i */
+	OTEL_CONTROLS = 19,
+};
+
+struct otel_image_note {
+	otel_u16 version; /* OTEL_FORMAT_VERSION */
+	otel_u16 size;	  /* of this struct */
+	otel_s32 anchor;  /* u64: address of the process's anchor, 0 before the first use */
+	/*
+	 * The sites of otel:flush, in one function and reached one after the other; attach to one
+	 * of them: which one is fast depends on the kernel.
+	 */
+	otel_s32 flush_nop5;
+	otel_s32 flush_nop10;
+	otel_s32 flush_nop;
+	otel_s32 semaphores;	/* u16[OTEL_SEMAPHORES] */
+	otel_s32 controls;	/* u16[OTEL_CONTROLS] */
+	otel_s32 control_sites; /* one byte each, OTEL_CONTROLS of them, never executed */
+	otel_s32 stapsdt_base;	/* keeps .stapsdt.base alive */
+	otel_u32 reserved[3];
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_image_note) == 48, "ABI");
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Intake: takes what the ring brings, in order, and turns it into finished spans. Below it:
+ *
+ *   process.h    who it comes from: processes, their resource, clock and streams
+ *   decode.h     a flush into records, checked
+ *   assemble.h   records into spans
+ *
+ * Single-threaded: call from the reader of the ring only.
+ */
+#ifndef OTEL_BPF_INTAKE_H
+#define OTEL_BPF_INTAKE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/event.h"
+#include "../exporter/span.h"
+
+/* Where finished spans go. */
+struct span_sink {
+	void (*submit)(void *self, struct span *span); /* does not take over the reference */
+	void *self;
+};
+
+struct intake_options {
+	const char *service_name; /* of processes that do not name theirs; NULL: the executable's */
+	size_t max_open;	  /* spans that are not finished yet, over all processes */
+	struct span_sink sink;
+};
+
+/* What became of every span, and what was wrong with the rest. All are sums since the start. */
+struct intake_counts {
+	uint64_t started;	/* by the producers' own counts, as far as they reached us */
+	uint64_t finished;	/* handed to the sink */
+	uint64_t incomplete;	/* of those: without an end, or with pieces missing */
+	uint64_t lost_ring;	/* spans whose start never came because the ring was full */
+	uint64_t lost_rejected; /* spans dropped because their records were malformed */
+	uint64_t lost_dropped;	/* spans that the application itself could not keep */
+	uint64_t lost_evicted;	/* spans dropped because too many were open */
+	uint64_t not_sampled;
+	uint64_t open;		/* spans in the table now */
+	uint64_t records_rejected; /* malformed records and flushes, whatever they held */
+	uint64_t records_repaired; /* invalid UTF-8 replaced */
+	uint64_t records_orphaned; /* for a span that is not known here, or has ended */
+	uint64_t duplicates;	   /* flushes seen before */
+	uint64_t gap_bytes;	   /* missing in the streams of the producers' buffers */
+};
+
+struct intake;
+
+/** Returns NULL and sets errno (ENOMEM). Free with intake_free(). */
+struct intake *intake_new(const struct intake_options *options);
+
+/**
+ * Takes one event of @size bytes as it came from the ring. Returns 0, or -EBADMSG if it makes no
+ * sense: it is counted, nothing else changes.
+ */
+int intake_event(struct intake *intake, const void *event, size_t size);
+
+/** The same for spans that BPF counted as lost for @process, by reason, since the last call. */
+void intake_lost(struct intake *intake, const struct process_id *process,
+		 const struct loss_counts *lost);
+
+/**
+ * To be called now and then, at least every 200 ms while something is open: finishes what waited
+ * for late records. @now is CLOCK_MONOTONIC in nanoseconds.
+ */
+void intake_tick(struct intake *intake, uint64_t now);
+
+/** No more events will come: finishes every open span as incomplete. */
+void intake_finish(struct intake *intake);
+
+/** Processes that are known and have not ended. */
+size_t intake_processes(const struct intake *intake);
+
+void intake_counts(const struct intake *intake, struct intake_counts *out);
+void intake_free(struct intake *intake);
+
+#endif
