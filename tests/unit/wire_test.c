@@ -69,8 +69,10 @@ static void fields_are_written_as_the_specification_shows_them(void **state)
 	p = wire_put_fixed32(p, 16, 0x01020304);
 	p = wire_put_fixed64(p, 7, UINT64_C(0x0102030405060708));
 	assert_int_equal(p - buffer, 3 + 9 + 6 + 9);
-	assert_memory_equal(buffer, "\x08\x96\x01\x12\x07testing\x85\x01\x04\x03\x02\x01"
-				    "\x39\x08\x07\x06\x05\x04\x03\x02\x01", 27);
+	assert_memory_equal(buffer,
+			    "\x08\x96\x01\x12\x07testing\x85\x01\x04\x03\x02\x01"
+			    "\x39\x08\x07\x06\x05\x04\x03\x02\x01",
+			    27);
 	assert_int_equal(wire_uint_size(1, 150), 3);
 	assert_int_equal(wire_bytes_size(2, 7), 9);
 	assert_int_equal(wire_bytes_size(16, 128), 132);
@@ -126,14 +128,20 @@ static void what_is_malformed_is_refused(void **state)
 		CASE("a tag of six bytes", "\x88\x80\x80\x80\x80\x00\x00"),
 		CASE("a varint without bytes", "\x08"),
 		CASE("a varint that ends early", "\x08\xff\xff"),
-		CASE("a varint of eleven bytes", "\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),
+		CASE("a varint of eleven bytes",
+		     "\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),
 		CASE("a varint of 65 bits", "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
-		CASE("a fixed64 that ends early", "\x09" "1234567"),
-		CASE("a fixed32 that ends early", "\x0d" "123"),
+		CASE("a fixed64 that ends early", "\x09"
+						  "1234567"),
+		CASE("a fixed32 that ends early", "\x0d"
+						  "123"),
 		CASE("a length without bytes", "\x0a"),
-		CASE("a length past the end", "\x0a\x05" "1234"),
-		CASE("a length of six bytes", "\x0a\x81\x80\x80\x80\x80\x00" "1"),
-		CASE("a huge length", "\x0a\xff\xff\xff\xff\x0f" "1"),
+		CASE("a length past the end", "\x0a\x05"
+					      "1234"),
+		CASE("a length of six bytes", "\x0a\x81\x80\x80\x80\x80\x00"
+					      "1"),
+		CASE("a huge length", "\x0a\xff\xff\xff\xff\x0f"
+				      "1"),
 		CASE("the start of a group", "\x0b\x0c"),
 		CASE("the end of a group", "\x0c"),
 		CASE("wire type 6", "\x0e\x00"),
@@ -160,7 +168,8 @@ static void what_is_long_winded_but_valid_is_read(void **state)
 	assert_int_equal(read_all(BYTES("\x88\x80\x80\x80\x00\x81\x00"), &field), 1);
 	assert_int_equal(field.number, 1);
 	assert_int_equal(field.value, 1);
-	assert_int_equal(read_all(BYTES("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), &field), 1);
+	assert_int_equal(read_all(BYTES("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), &field),
+			 1);
 	assert_true(field.value == UINT64_MAX);
 }
 
@@ -189,7 +198,8 @@ static void random_bytes_never_lead_outside(void **state)
 		for (size_t i = 0; i < size; i++) {
 			seed = seed * 1664525 + 1013904223;
 			/* Small numbers are tags and lengths more often than not. */
-			bytes[i] = seed >> 31 ? (uint8_t)(seed >> 16) : (uint8_t)(seed >> 24 & 0x1f);
+			bytes[i] =
+				seed >> 31 ? (uint8_t)(seed >> 16) : (uint8_t)(seed >> 24 & 0x1f);
 		}
 		read_all((struct bytes){.data = bytes, .size = size}, NULL);
 	}
