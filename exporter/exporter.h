@@ -30,7 +30,8 @@ struct sink {
 	 * @out is zeroed by the caller.
 	 */
 	int (*write)(struct sink *sink, struct span *const *spans, size_t n, struct delivery *out);
-	/** Optional: the queue is empty for now (write buffered data out), or, if @last, for good. */
+	/** Optional: the queue is empty for now (write buffered data out), or, if @last, for good.
+	 */
 	int (*flush)(struct sink *sink, bool last);
 	/** Optional: called from another thread to end a blocking write soon. */
 	void (*interrupt)(struct sink *sink);
@@ -38,11 +39,12 @@ struct sink {
 };
 
 struct exporter_options {
-	size_t queue_bytes;	   /* spans waiting may hold this much memory; then new ones drop */
-	size_t batch_spans;	   /* most spans per write */
-	uint64_t schedule_ms;	   /* a batch that is not full leaves after this */
-	uint64_t retry_initial_ms; /* first pause after -EAGAIN; grows by half, +-20 %, up to 30 s */
-	uint64_t retry_total_ms;   /* give a batch up after this; 0: only at the end */
+	size_t queue_bytes;   /* spans waiting may hold this much memory; then new ones drop */
+	size_t batch_spans;   /* most spans per write */
+	uint64_t schedule_ms; /* a batch that is not full leaves after this */
+	uint64_t
+		retry_initial_ms; /* first pause after -EAGAIN; grows by half, +-20 %, up to 30 s */
+	uint64_t retry_total_ms;  /* give a batch up after this; 0: only at the end */
 };
 
 /* Every span submitted is in exactly one of these, or still waiting. */
@@ -77,12 +79,14 @@ void exporter_stop(struct exporter *exporter, uint64_t timeout_ms);
 /** Frees it, stopping it at once if it was not stopped. NULL is allowed. */
 void exporter_free(struct exporter *exporter);
 
-/* ---- The sinks. All return 0 and set *@out, or a negative errno after saying why by log_error(). */
+/* ---- The sinks. All return 0 and set *@out, or a negative errno after saying why by log_error().
+ */
 
 /** OTLP over HTTP, protobuf, to @url as it is (https works, too). */
 int sink_otlp_http_new(const char *url, struct sink **out);
 
-/** OTLP as JSON, one ExportTraceServiceRequest a line, appended to @path; "-" is standard output. */
+/** OTLP as JSON, one ExportTraceServiceRequest a line, appended to @path; "-" is standard output.
+ */
 int sink_otlp_file_new(const char *path, struct sink **out);
 
 /**
