@@ -89,7 +89,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct delivery *out, cons
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsay(out, format, arguments);
+	vsnprintf(out->message, sizeof(out->message), format, arguments);
 	va_end(arguments);
 }
 
