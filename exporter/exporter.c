@@ -268,8 +268,8 @@ static void drop_all(struct exporter *ex)
 
 enum task { DELIVER, FLUSH, END };
 
-/* Sleeps until there is something to do. @flushed: since the last span. */
-static enum task await_task(struct exporter *ex, bool flushed)
+/* Sleeps until there is something to do. @flush_at: if nothing else happens; NEVER: no need. */
+static enum task await_task(struct exporter *ex, uint64_t flush_at)
 {
 	uint64_t leaves = NEVER;
 
@@ -277,10 +277,10 @@ static enum task await_task(struct exporter *ex, bool flushed)
 		report_overflow(ex);
 		if (ex->stopping)
 			return ex->waiting && !must_give_up(ex) ? DELIVER : END;
-		if (!ex->waiting && !flushed)
-			return FLUSH;
 		if (!ex->waiting) {
-			sleep_until(ex, UNTIL_SPAN, NEVER);
+			if (flush_at != NEVER && now_ms() >= flush_at)
+				return FLUSH;
+			sleep_until(ex, UNTIL_SPAN, flush_at);
 			continue;
 		}
 		if (leaves == NEVER)
@@ -302,30 +302,38 @@ static size_t limit_batch(struct exporter *ex, size_t n)
 	return i;
 }
 
+/* Returns when to flush again. */
+static uint64_t flush(struct exporter *ex)
+{
+	int again = ex->sink->flush ? ex->sink->flush(ex->sink, false) : 0;
+
+	return again > 0 ? later(now_ms(), (uint64_t)again) : NEVER;
+}
+
 static void *run(void *argument)
 {
 	struct exporter *ex = argument;
 	struct delivery delivery;
-	bool flushed = true;
+	uint64_t flush_at = NEVER;
 	enum task task;
 	size_t n;
 	int err;
 
 	for (;;) {
 		pthread_mutex_lock(&ex->lock);
-		task = await_task(ex, flushed);
+		task = await_task(ex, flush_at);
 		n = task == DELIVER ? copy_batch(ex) : 0;
 		pthread_mutex_unlock(&ex->lock);
 		if (task == END)
 			break;
-		if (n) {
-			n = limit_batch(ex, n);
-			err = deliver(ex, n, &delivery);
-			settle(ex, n, err, &delivery);
-		} else if (ex->sink->flush) {
-			ex->sink->flush(ex->sink, false);
+		if (task == FLUSH) {
+			flush_at = flush(ex);
+			continue;
 		}
-		flushed = !n;
+		n = limit_batch(ex, n);
+		err = deliver(ex, n, &delivery);
+		settle(ex, n, err, &delivery);
+		flush_at = 0; /* as soon as the queue is empty */
 	}
 	drop_all(ex);
 	if (ex->sink->flush)

@@ -30,7 +30,10 @@ struct sink {
 	 * @out is zeroed by the caller.
 	 */
 	int (*write)(struct sink *sink, struct span *const *spans, size_t n, struct delivery *out);
-	/** Optional: the queue is empty for now (write buffered data out), or, if @last, for good.
+	/**
+	 * Optional: the queue is empty for now (write buffered data out), or, if @last, for good.
+	 * Returns 0, or a negative errno, or after how many milliseconds it wants to be called
+	 * again if nothing else happens.
 	 */
 	int (*flush)(struct sink *sink, bool last);
 	/** Optional: called from another thread to end a blocking write soon. */
