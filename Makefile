@@ -63,13 +63,16 @@ $(BUILD)/%.o: %.c $(BPF_SKELS)
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(say) BPF $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) \
-		-Ivmlinux -Ibpf -Iusdt -MMD -MP -c -o $@ $<
+	$(Q)$(CLANG) -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wextra -Wno-unused-parameter \
+		$(if $(WERROR),-Werror) -Ivmlinux -Ibpf -Iusdt -MMD -MP -c -o $@ $<
 	$(Q)llvm-strip -g $@
 
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+# Kept: the skeleton is made anew only when the program changes.
+.SECONDARY: $(BPF_OBJECTS)
 
 # ---- Examples -----------------------------------------------------------------------------------
 

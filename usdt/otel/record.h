@@ -216,10 +216,13 @@ struct otel_anchor {
 	otel_u32 size;	    /* of the anchor with its environment, at most OTEL_ANCHOR_SIZE */
 	otel_u32 reserved32;
 	otel_u64 next_buffer_id; /* taken with an atomic addition */
-	otel_u64 first_buffer_id; /* those below are of before the fork that made this process */
-	otel_u64 guard;	    /* address of a u32 in memory that a fork wipes: 0 stale, 1 busy, 2 ready */
+	/*
+	 * Address of a u64 in memory that a fork wipes. Buffers of this process have ids above it;
+	 * those below are of before the fork that made the process. 0: not known yet.
+	 */
+	otel_u64 generation;
 	otel_u64 threads[OTEL_ANCHOR_BUCKETS]; /* lists of struct otel_thread; they only grow */
-	otel_u64 reserved[8];
+	otel_u64 reserved[9];
 	/*
 	 * What the environment said at first use: "OTEL_NAME=value" strings, each with its NUL, as
 	 * far as they fit.
@@ -234,6 +237,10 @@ enum otel_context_state {
 	OTEL_CONTEXT_RECORDING = 1, /* operations are recorded */
 	OTEL_CONTEXT_PROBED = 2,    /* a probe for people is attached: operations call it */
 	OTEL_CONTEXT_REMOTE = 4,    /* came from another process */
+	OTEL_CONTEXT_VALID = 8,	    /* there are ids; without it all other fields may be garbage */
+	OTEL_CONTEXT_BORROWED = 16, /* not the handle that ends the span: nothing is counted */
+	OTEL_CONTEXT_SHARED = 32,   /* was handed out: others may write to the span */
+	OTEL_CONTEXT_ENDED = 64,
 };
 
 /*
@@ -253,6 +260,19 @@ struct otel_context {
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_context) == 64, "ABI");
 
+/* A span as its owner holds it: a value, too. */
+struct otel_span {
+	struct otel_context context;
+	otel_u64 start_time; /* CLOCK_MONOTONIC, nanoseconds */
+	otel_u32 attributes; /* written through this handle, as are the next two */
+	otel_u32 events;
+	otel_u32 links;
+	otel_u8 status;
+	otel_u8 reserved[11];
+	char name[32]; /* beginning of the name, with NUL: for the probes for people, if PROBED */
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_span) == 128, "ABI");
+
 #define OTEL_THREAD_MAGIC 0x5454544fu /* "OTTT" */
 
 struct otel_thread {
@@ -264,13 +284,14 @@ struct otel_thread {
 	otel_u32 references; /* images that know the address and will let go when the thread ends */
 	otel_u32 scopes;     /* contexts that are current, one inside the other */
 	otel_u32 detached;   /* open spans that this thread started without making them current */
-	otel_u32 nested;     /* 1 while an operation is being written: a signal handler finds it so */
-	struct otel_context current;
+	otel_u16 nested;     /* operations being written, each interrupted by the next in a signal */
+	otel_u16 changing;   /* `current` is being written: do not read it in a signal handler */
 	otel_u64 buffers[3]; /* addresses of struct otel_buffer: the thread's own, and those that
 			      * signal handlers write to which interrupt an operation; 0: not yet */
 	otel_u64 oldest;     /* the clock when the first record was put into the empty buffer */
 	otel_u64 random[4];  /* state of the generator of ids; seeded anew in a forked child */
-	otel_u64 reserved[11];
+	otel_u64 reserved[3];
+	struct otel_span current; /* always BORROWED; state 0: none */
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_thread) == 256, "ABI");
 

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Takes what the probes of otel/trace.h hand over, from followed processes only, and keeps to the
+ * descendants of those that the agent follows.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "event.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* A process that the agent follows. The key is its tgid. */
+struct followed {
+	__u32 announced; /* 1 + the exec whose anchor the agent has been sent */
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20); /* the agent sets it */
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct followed);
+} followed SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct process_id);
+	__type(value, struct loss_counts);
+} losses SEC(".maps");
+
+/*
+ * The reader's side of the wakeup policy. Waking it at every record costs an application four times
+ * what its record costs, so it is woken when it sleeps long, or naps while the ring fills up.
+ */
+enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
+volatile __u32 reader = READER_SLEEPS;
+volatile __u64 ring_quarter = 4 << 20;
+
+volatile __u64 not_followed;   /* processes that did not fit into the map */
+volatile __u64 losses_unknown; /* spans lost of processes that did not fit into `losses` */
+volatile __u64 lives_lost;     /* forks, execs and exits that did not fit into the ring */
+
+static __always_inline __u64 wakeup(void)
+{
+	__u32 state = reader;
+
+	if (state == READER_SLEEPS ||
+	    (state == READER_NAPS && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_quarter)) {
+		reader = READER_BUSY;
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	return BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void identify(struct task_struct *task, struct process_id *out)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	out->pid = (__u32)BPF_CORE_READ(task, tgid);
+	out->execs = BPF_CORE_READ(task, self_exec_id);
+	out->start_time = BPF_CORE_READ(leader, start_boottime);
+}
+
+static __always_inline void fill(struct event *event, __u32 kind, __u32 size,
+				 const struct process_id *process)
+{
+	event->kind = kind;
+	event->size = size;
+	event->process = *process;
+	event->thread = (__u32)bpf_get_current_pid_tgid();
+	event->uid = (__u32)bpf_get_current_uid_gid();
+	event->time = bpf_ktime_get_ns();
+}
+
+static __noinline void count_loss(const struct process_id *process, __u32 reason, __u64 size,
+				  __u64 spans)
+{
+	struct loss_counts *counts, none = {};
+	struct process_id key;
+
+	if (!process || reason >= LOSSES)
+		return;
+	key = *process;
+	counts = bpf_map_lookup_elem(&losses, &key);
+	if (!counts) {
+		bpf_map_update_elem(&losses, &key, &none, BPF_NOEXIST);
+		counts = bpf_map_lookup_elem(&losses, &key);
+	}
+	if (!counts) {
+		__sync_fetch_and_add(&losses_unknown, spans);
+		return;
+	}
+	__sync_fetch_and_add(&counts->flushes[reason], 1);
+	__sync_fetch_and_add(&counts->bytes[reason], size);
+	__sync_fetch_and_add(&counts->spans[reason], spans);
+}
+
+/*
+ * Copies @size bytes of the process's memory into an event. Straight into reserved ring space, in
+ * constant size classes: kernels before 5.19 know no other way, it is the cheapest, and per-CPU
+ * scratch memory is overwritten by the next task on preemptible kernels, since uprobe programs can be
+ * preempted.
+ */
+#define COPY(class)                                                                                \
+	if (size <= (class) - sizeof(*event)) {                                                    \
+		event = bpf_ringbuf_reserve(&ring, (class), 0);                                    \
+		if (!event)                                                                        \
+			return LOSS_RING_FULL;                                                     \
+		fill(event, kind, size, process);                                                  \
+		asm volatile("" : "+r"(size));                                                     \
+		if (size > (class) - sizeof(*event) ||                                             \
+		    bpf_probe_read_user(event + 1, size, from)) {                                  \
+			bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);                              \
+			return LOSS_UNREADABLE;                                                    \
+		}                                                                                  \
+		bpf_ringbuf_submit(event, wakeup());                                               \
+		return LOSSES;                                                                     \
+	}
+
+/* Returns enum loss, LOSSES if nothing is lost. */
+static __always_inline __u32 copy(__u32 kind, const void *from, __u64 size,
+				  const struct process_id *process)
+{
+	struct event *event;
+
+	COPY(512)
+	COPY(1024)
+	COPY(1536)
+	COPY(2048)
+	COPY(3072)
+	COPY(4096)
+	COPY(6144)
+	COPY(8192)
+	COPY(12288)
+	COPY(OTEL_FLUSH_MAX + sizeof(struct event))
+	return LOSS_REFUSED;
+}
+
+/* Before the first flush of a process's image: its anchor, since it may be gone in a moment. */
+static __noinline int announce(const void *buffer, const struct process_id *process)
+{
+	__u64 anchor = 0;
+	__u32 size = 0;
+
+	if (!process)
+		return 0;
+	if (bpf_probe_read_user(&anchor, sizeof(anchor),
+				buffer + offsetof(struct otel_buffer, anchor)) ||
+	    bpf_probe_read_user(&size, sizeof(size),
+				(const void *)anchor + offsetof(struct otel_anchor, size)))
+		return 1; /* garbage: no use in trying again */
+	if (size > sizeof(struct otel_anchor))
+		return 1;
+	return copy(EVENT_ANCHOR, (const void *)anchor, size, process) != LOSS_RING_FULL;
+}
+
+SEC("uprobe")
+int capture_flush(struct pt_regs *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32), reason;
+	const void *buffer = (const void *)PT_REGS_PARM1(ctx);
+	__u64 size = PT_REGS_PARM2(ctx);
+	struct followed *process = bpf_map_lookup_elem(&followed, &tgid);
+	struct process_id id = {};
+
+	if (!process)
+		return 0;
+	identify(task, &id);
+	if (process->announced != id.execs + 1 && announce(buffer, &id))
+		process->announced = id.execs + 1;
+	reason = copy(EVENT_FLUSH, buffer, size, &id);
+	if (reason != LOSSES) {
+		__u64 started = 0, before = 0;
+
+		bpf_probe_read_user(&started, sizeof(started),
+				    buffer + offsetof(struct otel_buffer, started));
+		bpf_probe_read_user(&before, sizeof(before),
+				    buffer + offsetof(struct otel_buffer, started_before));
+		count_loss(&id, reason, size, started - before);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 from = (__u32)BPF_CORE_READ(parent, tgid), to = (__u32)BPF_CORE_READ(child, tgid);
+	struct followed fresh = {};
+	struct event *event;
+	struct process_id id = {};
+
+	if (from == to || !bpf_map_lookup_elem(&followed, &from))
+		return 0;
+	if (bpf_map_update_elem(&followed, &to, &fresh, BPF_ANY)) {
+		__sync_fetch_and_add(&not_followed, 1);
+		return 0;
+	}
+	event = bpf_ringbuf_reserve(&ring, sizeof(*event) + sizeof(struct event_fork), 0);
+	if (!event) {
+		__sync_fetch_and_add(&lives_lost, 1);
+		return 0;
+	}
+	identify(child, &id);
+	fill(event, EVENT_FORK, sizeof(struct event_fork), &id);
+	identify(parent, &id);
+	((struct event_fork *)(event + 1))->parent = id;
+	bpf_ringbuf_submit(event, wakeup());
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binary)
+{
+	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
+	struct process_id id = {};
+	struct event *event;
+	struct event_exec *exec;
+	char *strings;
+	__u64 begin, size;
+	long filename;
+
+	if (!bpf_map_lookup_elem(&followed, &tgid))
+		return 0;
+	event = bpf_ringbuf_reserve(&ring,
+				    sizeof(*event) + sizeof(*exec) + EVENT_FILENAME_MAX +
+					    EVENT_ARGUMENTS_MAX,
+				    0);
+	if (!event) {
+		__sync_fetch_and_add(&lives_lost, 1);
+		return 0;
+	}
+	exec = (struct event_exec *)(event + 1);
+	strings = (char *)(exec + 1);
+	filename = bpf_probe_read_kernel_str(strings, EVENT_FILENAME_MAX,
+					     BPF_CORE_READ(binary, filename));
+	filename = filename > 0 ? filename - 1 : 0; /* without NUL */
+	if (filename >= EVENT_FILENAME_MAX)
+		filename = 0;
+	begin = BPF_CORE_READ(task, mm, arg_start);
+	size = BPF_CORE_READ(task, mm, arg_end) - begin;
+	if (size > EVENT_ARGUMENTS_MAX)
+		size = EVENT_ARGUMENTS_MAX;
+	asm volatile("" : "+r"(size));
+	if (size > EVENT_ARGUMENTS_MAX ||
+	    bpf_probe_read_user(strings + filename, size, (const void *)begin))
+		size = 0;
+	exec->filename_size = (__u32)filename;
+	exec->arguments_size = (__u32)size;
+	identify(task, &id);
+	fill(event, EVENT_EXEC, sizeof(*exec) + (__u32)filename + (__u32)size, &id);
+	bpf_ringbuf_submit(event, wakeup());
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
+	struct process_id id = {};
+	struct event *event;
+	int status;
+
+	/* Threads that are left will come here, too; the last one tells. */
+	if (BPF_CORE_READ(task, signal, live.counter) || !bpf_map_lookup_elem(&followed, &tgid))
+		return 0;
+	event = bpf_ringbuf_reserve(&ring, sizeof(*event) + sizeof(struct event_exit), 0);
+	if (event) {
+		status = BPF_CORE_READ(task, signal, group_exit_code);
+		if (!status)
+			status = BPF_CORE_READ(task, group_leader, exit_code);
+		identify(task, &id);
+		fill(event, EVENT_EXIT, sizeof(struct event_exit), &id);
+		((struct event_exit *)(event + 1))->status = status;
+		bpf_ringbuf_submit(event, wakeup());
+	} else {
+		__sync_fetch_and_add(&lives_lost, 1);
+	}
+	bpf_map_delete_elem(&followed, &tgid);
+	return 0;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Part of otel/trace.h: what stands in for otel/operations.h with OTEL_BPF_DISABLE. Nothing is ever
+ * attached, nothing is current.
+ */
+#ifndef OTEL_DISABLED_H
+#define OTEL_DISABLED_H
+
+#include "types.h"
+
+struct otel_thread;
+struct otel_scope {
+	struct otel_thread *thread;
+};
+
+enum { otel_bpf_semaphores_v1 = 0 };
+
+OTEL_INLINE_ int otel_attached_(enum otel_semaphore semaphore)
+{
+	(void)semaphore;
+	return 0;
+}
+
+OTEL_INLINE_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
+			      const char *name, const otel_option *list)
+{
+	(void)scope;
+	(void)span;
+	(void)tracer;
+	(void)name;
+	(void)list;
+}
+
+OTEL_INLINE_ void otel_use_(struct otel_scope *scope, const otel_context *context)
+{
+	scope->thread = (struct otel_thread *)0;
+	(void)context;
+}
+
+OTEL_INLINE_ void otel_leave_(struct otel_scope *scope)
+{
+	(void)scope;
+}
+
+OTEL_INLINE_ const otel_option *otel_find_(const otel_option *list, enum otel_type type)
+{
+	(void)list;
+	(void)type;
+	return (const otel_option *)0;
+}
+
+OTEL_INLINE_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const otel_context *parent)
+{
+	(void)scope;
+	(void)span;
+	(void)parent;
+}
+
+OTEL_INLINE_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer, const char *name,
+				       const otel_option *list)
+{
+	(void)span;
+	(void)tracer;
+	(void)name;
+	(void)list;
+}
+
+OTEL_INLINE_ void otel_set_(otel_span *span, const otel_option *list)
+{
+	(void)span;
+	(void)list;
+}
+
+OTEL_INLINE_ void otel_event_(otel_span *span, const char *name, const otel_option *list)
+{
+	(void)span;
+	(void)name;
+	(void)list;
+}
+
+OTEL_INLINE_ void otel_set_status_(otel_span *span, enum otel_code code, const char *description)
+{
+	(void)span;
+	(void)code;
+	(void)description;
+}
+
+OTEL_INLINE_ void otel_error_(otel_span *span, int error)
+{
+	(void)span;
+	(void)error;
+}
+
+OTEL_INLINE_ void otel_end_(otel_span *span)
+{
+	(void)span;
+}
+
+OTEL_INLINE_ otel_span *otel_current_(void)
+{
+	static otel_span nothing;
+
+	nothing.context.state = 0;
+	return &nothing;
+}
+
+OTEL_INLINE_ void otel_get_context_(otel_span *span, otel_context *out)
+{
+	(void)span;
+	__builtin_memset(out, 0, sizeof(*out));
+}
+
+#endif

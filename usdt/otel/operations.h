@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Internal to otel/trace.h: what the calls do when somebody listens. None of it runs otherwise, but
+ * for making a context current, which must propagate with nobody attached, too.
+ *
+ * Each is out of line: a call site is a test and a call.
+ */
+#ifndef OTEL_OPERATIONS_H
+#define OTEL_OPERATIONS_H
+
+#include "write.h"
+
+/* A context that is current until the block ends. */
+struct otel_scope {
+	struct otel_thread *thread; /* NULL: there is nothing to leave */
+	otel_span *span;	    /* to end then; in the same block as this; NULL: none */
+	otel_u32 depth;		    /* scopes around this one */
+	struct otel_context previous;
+};
+
+OTEL_INLINE_ int otel_valid_(const otel_context *context)
+{
+	return (context->state & OTEL_CONTEXT_VALID) != 0;
+}
+
+OTEL_INLINE_ otel_u64 otel_number_(const otel_u8 *id)
+{
+	otel_u64 number;
+
+	__builtin_memcpy(&number, id, 8);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	number = __builtin_bswap64(number);
+#endif
+	return number;
+}
+
+/* ---- Attributes --------------------------------------------------------------------------------- */
+
+OTEL_INLINE_ int otel_is_attribute_(const otel_option *option)
+{
+	return option->type < OTEL_TYPE_KIND;
+}
+
+OTEL_INLINE_ otel_u64 otel_text_size_(const char *text, otel_u64 size)
+{
+	if (!text)
+		return 0;
+	return size == OTEL_UNKNOWN_SIZE_ ? __builtin_strlen(text) : size;
+}
+
+/* Sizes of the AnyValue of @option, and of its KeyValue. */
+OTEL_INLINE_ otel_u64 otel_value_size_(const otel_option *option)
+{
+	switch (option->type) {
+	case OTEL_TYPE_STRING:
+		return otel_field_size_(
+			otel_text_size_((const char *)option->value.pointer, option->size));
+	case OTEL_TYPE_BOOL:
+		return 2;
+	case OTEL_TYPE_INT:
+		return 1 + otel_varint_size_(option->value.integer);
+	default:
+		return 9;
+	}
+}
+
+OTEL_INLINE_ otel_u64 otel_attribute_size_(const otel_option *option)
+{
+	return otel_field_size_(otel_text_size_(option->key, option->key_size)) +
+	       otel_field_size_(otel_value_size_(option));
+}
+
+/* Of all attributes in @list as fields of a message; *@count is how many there are. */
+OTEL_WARM_ otel_u64 otel_attributes_size_(const otel_option *list, otel_u32 *count)
+{
+	otel_u64 size = 0;
+
+	*count = 0;
+	for (; list->type != OTEL_TYPE_END; list++) {
+		if (!otel_is_attribute_(list))
+			continue;
+		size += otel_field_size_(otel_attribute_size_(list));
+		++*count;
+	}
+	return size;
+}
+
+OTEL_INLINE_ void otel_put_text_(struct otel_writer_ *w, otel_u8 number, const char *text, otel_u64 size)
+{
+	otel_put_head_(w, number, size);
+	otel_put_(w, text, size);
+}
+
+/* Puts the attributes in @list as fields @number of the message around them. */
+OTEL_WARM_ void otel_put_attributes_(struct otel_writer_ *w, const otel_option *list, otel_u8 number)
+{
+	for (; list->type != OTEL_TYPE_END; list++) {
+		otel_u64 key_size, value_size, size;
+		otel_u8 text[9];
+
+		if (!otel_is_attribute_(list))
+			continue;
+		key_size = otel_text_size_(list->key, list->key_size);
+		value_size = otel_value_size_(list);
+		otel_put_head_(w, number, otel_field_size_(key_size) + otel_field_size_(value_size));
+		otel_put_text_(w, 1, list->key, key_size);
+		otel_put_head_(w, 2, value_size);
+		switch (list->type) {
+		case OTEL_TYPE_STRING:
+			size = otel_text_size_((const char *)list->value.pointer, list->size);
+			otel_put_text_(w, 1, (const char *)list->value.pointer, size);
+			break;
+		case OTEL_TYPE_BOOL:
+			text[0] = 2 << 3;
+			text[1] = (otel_u8)list->value.integer;
+			otel_put_(w, text, 2);
+			break;
+		case OTEL_TYPE_INT:
+			text[0] = 3 << 3;
+			otel_put_(w, text, 1);
+			otel_put_varint_(w, list->value.integer);
+			break;
+		default:
+			text[0] = 4 << 3 | 1;
+			__builtin_memcpy(text + 1, &list->value.number, 8);
+			otel_put_(w, text, 9);
+		}
+	}
+}
+
+OTEL_COLD_ void otel_probe_attributes_(const otel_span *span, const otel_option *list)
+{
+	for (; list->type != OTEL_TYPE_END; list++)
+		if (otel_is_attribute_(list))
+			otel_bpf_span_attribute_v1(otel_number_(span->context.span_id),
+						   list->key ? list->key : "", (int)list->type,
+						   list->type == OTEL_TYPE_STRING && !list->value.pointer ?
+							   (otel_u64) "" :
+							   list->value.integer);
+}
+
+/* ---- Records ------------------------------------------------------------------------------------ */
+
+/*
+ * May @span be written to from here? A forked child holds spans that are its parent's: it hands
+ * their context on, but what it does to them is nobody's business.
+ */
+OTEL_INLINE_ int otel_ours_(const struct otel_writer_ *w, const otel_span *span)
+{
+	const struct otel_anchor *anchor;
+
+	if (!(span->context.state & OTEL_CONTEXT_RECORDING))
+		return 0;
+	if (__builtin_expect(span->context.origin == w->buffer->buffer_id, 1))
+		return 1;
+	anchor = (const struct otel_anchor *)w->buffer->anchor;
+	return span->context.origin > *(const otel_u64 *)anchor->generation;
+}
+
+OTEL_INLINE_ unsigned otel_flags_(const struct otel_writer_ *w, const otel_span *span)
+{
+	unsigned flags = span->context.state & OTEL_CONTEXT_BORROWED ? 0 : OTEL_RECORD_COUNTED;
+
+	return span->context.origin == w->buffer->buffer_id ? flags : flags | OTEL_RECORD_TIMED;
+}
+
+OTEL_INLINE_ void otel_put_time_(struct otel_writer_ *w, otel_u64 now)
+{
+	otel_put_(w, &now, sizeof(now));
+}
+
+/* Hands records over that would get too old. Called by operations that have read the clock. */
+OTEL_INLINE_ void otel_check_age_(struct otel_writer_ *w, otel_u64 now)
+{
+	struct otel_thread *thread = w->thread;
+
+	if (otel_in_signal_(w) || !w->buffer->committed)
+		return;
+	if (!thread->oldest)
+		thread->oldest = now;
+	else if (__builtin_expect(now - thread->oldest > OTEL_COLLECT_NS_, 0))
+		otel_flush_(thread, w->buffer, OTEL_FLUSH_OLD, now);
+}
+
+/* ---- Sampling ----------------------------------------------------------------------------------- */
+
+/*
+ * OpenTelemetry: ProbabilitySampler over the trace id's random bits, the lowest 56: sampled if they
+ * are not below the threshold. Any subset of control bits is a valid answer, so that the operator
+ * may change them one by one.
+ */
+OTEL_COLD_ int otel_sampled_root_(const otel_u8 *trace_id)
+{
+	otel_u32 rate = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		if (otel_bpf_controls_v1[OTEL_CONTROL_RATE_1 + i])
+			rate |= 0x8000u >> i;
+	return (otel_u32)(trace_id[9] << 8 | trace_id[10]) >= 0x10000u - rate;
+}
+
+/* ---- Starting ----------------------------------------------------------------------------------- */
+
+OTEL_INLINE_ const otel_option *otel_find_(const otel_option *list, enum otel_type type)
+{
+	const otel_option *found = (const otel_option *)0;
+
+	for (; list->type != OTEL_TYPE_END; list++)
+		if (list->type == (otel_u32)type)
+			found = list;
+	return found;
+}
+
+OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
+				     const otel_context *parent, const otel_tracer *tracer,
+				     const char *name, enum otel_kind kind, const otel_option *list)
+{
+	otel_u32 count;
+	otel_u64 attributes = otel_attributes_size_(list, &count);
+	struct otel_start start;
+
+	__builtin_memset(&start, 0, sizeof(start));
+	start.time = span->start_time;
+	__builtin_memcpy(start.trace_id, span->context.trace_id, 16);
+	if (parent) {
+		__builtin_memcpy(start.parent_id, parent->span_id, 8);
+		start.flags = parent->state & OTEL_CONTEXT_REMOTE ? OTEL_START_PARENT_REMOTE : 0;
+	}
+	start.fixed_size = sizeof(start);
+	start.trace_flags = span->context.trace_flags;
+	start.kind = (otel_u8)(kind + 1);
+	start.name_size = name ? (otel_u32)__builtin_strlen(name) : 0;
+	if (tracer) {
+		start.flags |= OTEL_START_HAS_SCOPE;
+		start.scope_name_size = tracer->name_size;
+		start.scope_version_size = tracer->version_size;
+		start.schema_url_size = tracer->schema_url_size;
+	}
+	otel_record_open_(w, OTEL_RECORD_START, OTEL_RECORD_COUNTED, span->context.span_id,
+			  sizeof(start) + start.name_size + start.scope_name_size +
+				  start.scope_version_size + start.schema_url_size + attributes,
+			  span->start_time);
+	/* Before the record: a look from outside must never see the span and not its count. */
+	w->buffer->started++;
+	otel_put_(w, &start, sizeof(start));
+	otel_put_(w, name, start.name_size);
+	if (tracer) {
+		otel_put_(w, tracer->name, start.scope_name_size);
+		otel_put_(w, tracer->version, start.scope_version_size);
+		otel_put_(w, tracer->schema_url, start.schema_url_size);
+	}
+	if (count)
+		otel_put_attributes_(w, list, 9);
+	otel_record_commit_(w);
+	span->attributes = count;
+}
+
+/*
+ * Starts a span. @thread is the calling one's; false: nobody listens any more, or there is no
+ * memory: the span is empty.
+ */
+OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
+				  const otel_tracer *tracer, const char *name,
+				  const otel_option *list)
+{
+	int flush = otel_attached_(OTEL_SEMAPHORE_FLUSH), sampled = flush;
+	const otel_option *option = otel_find_(list, OTEL_TYPE_PARENT);
+	enum otel_kind kind = OTEL_INTERNAL;
+	struct otel_writer_ w;
+	otel_context parent;
+	otel_u64 id;
+
+	span->context.state = 0;
+	if (!otel_begin_(&w, thread))
+		return 0;
+	if (option)
+		parent = *(const otel_context *)option->value.pointer;
+	else if (__builtin_expect(thread->changing && otel_in_signal_(&w), 0))
+		parent.state = 0;
+	else
+		parent = thread->current.context;
+	option = otel_find_(list, OTEL_TYPE_KIND);
+	if (option && option->value.integer <= OTEL_CONSUMER)
+		kind = (enum otel_kind)option->value.integer;
+
+	if (otel_valid_(&parent)) {
+		__builtin_memcpy(span->context.trace_id, parent.trace_id, 16);
+		span->context.trace_flags = parent.trace_flags & 3;
+		if (otel_bpf_controls_v1[OTEL_CONTROL_IGNORE_PARENT])
+			sampled = sampled && (otel_bpf_controls_v1[OTEL_CONTROL_ALL] ||
+					      otel_sampled_root_(parent.trace_id));
+		else
+			sampled = sampled && (parent.trace_flags & 1);
+	} else {
+		id = otel_id_(&w);
+		__builtin_memcpy(span->context.trace_id, &id, 8);
+		id = otel_id_(&w);
+		__builtin_memcpy(span->context.trace_id + 8, &id, 8);
+		span->context.trace_flags = 2; /* random */
+		sampled = sampled && (otel_bpf_controls_v1[OTEL_CONTROL_ALL] ||
+				      otel_sampled_root_(span->context.trace_id));
+	}
+	id = otel_id_(&w);
+	__builtin_memcpy(span->context.span_id, &id, 8);
+	span->context.origin = w.buffer->buffer_id;
+	span->context.trace_flags = (otel_u8)((span->context.trace_flags & ~1) | sampled);
+	__builtin_memset(span->context.reserved, 0, sizeof(span->context.reserved));
+	span->context.tracestate = (void *)0;
+	span->context.baggage = (void *)0;
+	span->context.reserved64 = 0;
+	span->attributes = span->events = span->links = 0;
+	span->status = OTEL_UNSET;
+	span->start_time = 0;
+	span->name[0] = 0;
+	if (sampled) {
+		span->start_time = otel_now_();
+		otel_record_start_(&w, span, otel_valid_(&parent) ? &parent : (otel_context *)0, tracer,
+				   name, kind, list);
+		otel_check_age_(&w, span->start_time);
+		span->context.state = OTEL_CONTEXT_VALID | OTEL_CONTEXT_RECORDING;
+	} else {
+		w.buffer->not_sampled += (otel_u64)flush;
+		span->context.state = OTEL_CONTEXT_VALID;
+	}
+	if (__builtin_expect((otel_bpf_semaphores_v1 & ~0xffffull) != 0, 0)) {
+		span->context.state |= OTEL_CONTEXT_PROBED;
+		if (!span->start_time)
+			span->start_time = otel_now_();
+		for (unsigned i = 0; name && name[i] && i < sizeof(span->name) - 1; i++) {
+			span->name[i] = name[i];
+			span->name[i + 1] = 0;
+		}
+		otel_bpf_span_start_v1(name ? name : "", otel_number_(span->context.span_id),
+				       otel_valid_(&parent) ? otel_number_(parent.span_id) : 0,
+				       span->context.trace_id, (int)kind);
+		if (otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE))
+			otel_probe_attributes_(span, list);
+	}
+	otel_finish_(&w);
+	return 1;
+}
+
+OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer, const char *name,
+				     const otel_option *list)
+{
+	struct otel_thread *thread = otel_thread_();
+
+	span->context.state = 0;
+	if (thread && otel_start_here_(thread, span, tracer, name, list) &&
+	    span->context.state & OTEL_CONTEXT_RECORDING)
+		thread->detached++;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------ */
+
+OTEL_WARM_ void otel_set_(otel_span *span, const otel_option *list)
+{
+	struct otel_thread *thread = otel_thread_();
+	struct otel_writer_ w;
+	unsigned flags;
+	otel_u32 count;
+	otel_u64 size;
+
+	if (!thread || !otel_begin_(&w, thread))
+		return;
+	if (otel_ours_(&w, span)) {
+		size = otel_attributes_size_(list, &count);
+		flags = otel_flags_(&w, span);
+		if (flags & OTEL_RECORD_TIMED) {
+			otel_u64 now = otel_now_();
+
+			otel_record_open_(&w, OTEL_RECORD_ATTRIBUTES, flags, span->context.span_id,
+					  sizeof(now) + size, now);
+			otel_put_time_(&w, now);
+		} else {
+			otel_record_open_(&w, OTEL_RECORD_ATTRIBUTES, flags, span->context.span_id, size, 0);
+		}
+		otel_put_attributes_(&w, list, 9);
+		otel_record_commit_(&w);
+		if (flags & OTEL_RECORD_COUNTED)
+			span->attributes += count;
+	}
+	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0))
+		otel_probe_attributes_(span, list);
+	otel_finish_(&w);
+}
+
+OTEL_WARM_ void otel_event_(otel_span *span, const char *name, const otel_option *list)
+{
+	struct otel_thread *thread = otel_thread_();
+	struct otel_writer_ w;
+
+	if (!thread || !otel_begin_(&w, thread))
+		return;
+	if (otel_ours_(&w, span)) {
+		otel_u64 now = otel_now_(), name_size = otel_text_size_(name, OTEL_UNKNOWN_SIZE_);
+		unsigned flags = otel_flags_(&w, span);
+		otel_u32 count;
+
+		otel_record_open_(&w, OTEL_RECORD_EVENT, flags | OTEL_RECORD_TIMED, span->context.span_id,
+				  sizeof(now) + otel_field_size_(name_size) +
+					  otel_attributes_size_(list, &count),
+				  now);
+		otel_put_time_(&w, now);
+		otel_put_text_(&w, 2, name, name_size);
+		otel_put_attributes_(&w, list, 3);
+		otel_record_commit_(&w);
+		if (flags & OTEL_RECORD_COUNTED)
+			span->events++;
+		otel_check_age_(&w, now);
+	}
+	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0))
+		otel_bpf_span_event_v1(otel_number_(span->context.span_id), name ? name : "");
+	otel_finish_(&w);
+}
+
+OTEL_WARM_ void otel_set_status_(otel_span *span, enum otel_code code, const char *description)
+{
+	struct otel_thread *thread = otel_thread_();
+	struct otel_writer_ w;
+
+	if (code <= OTEL_UNSET || code > OTEL_ERROR || !thread || !otel_begin_(&w, thread))
+		return;
+	if (otel_ours_(&w, span)) {
+		otel_u64 size = otel_text_size_(description, OTEL_UNKNOWN_SIZE_);
+		unsigned flags = otel_flags_(&w, span);
+		struct otel_status status = {(otel_u8)code, OTEL_STATUS_BY_HAND, {0, 0, 0, 0, 0, 0}};
+		otel_u64 now = flags & OTEL_RECORD_TIMED ? otel_now_() : 0;
+
+		otel_record_open_(&w, OTEL_RECORD_STATUS, flags, span->context.span_id,
+				  (now ? sizeof(now) : 0) + sizeof(status) + size, now);
+		if (now)
+			otel_put_time_(&w, now);
+		otel_put_(&w, &status, sizeof(status));
+		otel_put_(&w, description, size);
+		otel_record_commit_(&w);
+	}
+	if (!(span->context.state & OTEL_CONTEXT_BORROWED) && span->status != OTEL_OK)
+		span->status = (otel_u8)code;
+	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0))
+		otel_bpf_span_status_v1(otel_number_(span->context.span_id), (int)code,
+					description ? description : "");
+	otel_finish_(&w);
+}
+
+OTEL_COLD_ void otel_error_(otel_span *span, int error)
+{
+	struct otel_thread *thread = otel_thread_();
+	struct otel_writer_ w;
+
+	if (!thread || !otel_begin_(&w, thread))
+		return;
+	if (otel_ours_(&w, span)) {
+		struct otel_error payload = {otel_now_(), error < 0 ? -error : error, 0};
+
+		otel_record_open_(&w, OTEL_RECORD_ERROR, otel_flags_(&w, span) & ~(unsigned)OTEL_RECORD_TIMED,
+				  span->context.span_id, sizeof(payload), payload.time);
+		otel_put_(&w, &payload, sizeof(payload));
+		otel_record_commit_(&w);
+		if (!(span->context.state & OTEL_CONTEXT_BORROWED))
+			span->events++;
+		otel_check_age_(&w, payload.time);
+	}
+	if (!(span->context.state & OTEL_CONTEXT_BORROWED) && span->status == OTEL_UNSET)
+		span->status = OTEL_ERROR;
+	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0)) {
+		otel_bpf_span_event_v1(otel_number_(span->context.span_id), "exception");
+		otel_bpf_span_status_v1(otel_number_(span->context.span_id), OTEL_ERROR, "");
+	}
+	otel_finish_(&w);
+}
+
+/* ---- Ending ------------------------------------------------------------------------------------- */
+
+/* Hands over what @thread holds if it is not inside of anything. */
+OTEL_INLINE_ void otel_flush_outermost_(struct otel_thread *thread, otel_u64 now)
+{
+	if (!thread->scopes && !thread->detached)
+		otel_flush_all_(thread, OTEL_FLUSH_OUTERMOST, now);
+	else if (otel_bpf_controls_v1[OTEL_CONTROL_LIVE])
+		otel_flush_all_(thread, OTEL_FLUSH_LIVE, now);
+}
+
+OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, int detached)
+{
+	struct otel_writer_ w;
+	otel_u64 now = 0;
+
+	if (!otel_begin_(&w, thread))
+		return;
+	if (otel_ours_(&w, span)) {
+		struct otel_end end;
+		int counted = !(span->context.state & OTEL_CONTEXT_BORROWED);
+
+		now = otel_now_();
+		end.time = now;
+		end.unix_time = 0;
+		end.attributes = counted ? span->attributes : 0;
+		end.events = counted ? span->events : 0;
+		end.links = counted ? span->links : 0;
+		end.flags = span->context.state & OTEL_CONTEXT_SHARED ? OTEL_END_SHARED : 0;
+		otel_record_open_(&w, OTEL_RECORD_END, 0, span->context.span_id, sizeof(end), now);
+		otel_put_(&w, &end, sizeof(end));
+		otel_record_commit_(&w);
+		otel_check_age_(&w, now);
+		if (detached && thread->detached && span->context.origin == w.buffer->buffer_id)
+			thread->detached--;
+	}
+	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_END), 0) &&
+	    span->context.state & OTEL_CONTEXT_PROBED) {
+		if (!now)
+			now = otel_now_();
+		otel_bpf_span_end_v1(span->name, otel_number_(span->context.span_id),
+				     now - span->start_time, span->status);
+	}
+	span->context.state = OTEL_CONTEXT_VALID | OTEL_CONTEXT_ENDED;
+	if (thread->current.context.origin == span->context.origin &&
+	    !__builtin_memcmp(thread->current.context.span_id, span->context.span_id, 8))
+		thread->current.context.state &=
+			(otel_u8) ~(OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED);
+	otel_finish_(&w);
+	if (!thread->nested)
+		otel_flush_outermost_(thread, now);
+}
+
+OTEL_WARM_ void otel_end_(otel_span *span)
+{
+	struct otel_thread *thread = otel_thread_();
+
+	if (thread)
+		otel_end_here_(thread, span, 1);
+}
+
+/* ---- Scopes ------------------------------------------------------------------------------------- */
+
+OTEL_INLINE_ void otel_push_(struct otel_scope *scope, struct otel_thread *thread,
+			     const otel_context *context)
+{
+	scope->thread = thread;
+	scope->depth = thread->scopes;
+	thread->changing++;
+	OTEL_ORDER_();
+	scope->previous = thread->current.context;
+	thread->current.context = *context;
+	thread->current.context.state |= OTEL_CONTEXT_BORROWED;
+	thread->scopes++;
+	OTEL_ORDER_();
+	thread->changing--;
+}
+
+/* Starts @span and makes it current until @scope is left. */
+OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
+			    const char *name, const otel_option *list)
+{
+	struct otel_thread *thread = otel_thread_();
+
+	if (!thread || !otel_start_here_(thread, span, tracer, name, list))
+		return;
+	scope->span = span;
+	otel_push_(scope, thread, &span->context);
+}
+
+/* Makes @context current until @scope is left. */
+OTEL_WARM_ void otel_use_(struct otel_scope *scope, const otel_context *context)
+{
+	struct otel_thread *thread = otel_thread_();
+
+	scope->thread = (struct otel_thread *)0;
+	scope->span = (otel_span *)0;
+	if (thread)
+		otel_push_(scope, thread, context);
+}
+
+OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
+{
+	struct otel_thread *thread = scope->thread;
+
+	/* A coroutine may go on in another thread: what is current there is none of ours. */
+	if (thread == otel_bpf_thread_v1) {
+		thread->changing++;
+		OTEL_ORDER_();
+		thread->current.context = scope->previous;
+		thread->scopes = scope->depth;
+		OTEL_ORDER_();
+		thread->changing--;
+	}
+	thread = otel_thread_();
+	if (!thread)
+		return;
+	if (scope->span && scope->span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED))
+		otel_end_here_(thread, scope->span, 0);
+	else if (!thread->nested)
+		otel_flush_outermost_(thread, 0);
+}
+
+/*
+ * Nobody listens, but @parent was given: the span that would have been stands for it, and with a
+ * @scope it is made current, so that what comes from outside still goes out again.
+ */
+OTEL_COLD_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const otel_context *parent)
+{
+	__builtin_memset(span, 0, sizeof(*span));
+	span->context = *parent;
+	span->context.state &= OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE;
+	if (scope) {
+		scope->span = (otel_span *)0;
+		otel_use_(scope, &span->context);
+	}
+}
+
+/* What is current, as a span that can be written to. */
+OTEL_WARM_ otel_span *otel_current_(void)
+{
+	static otel_span nothing;
+	struct otel_thread *thread = otel_bpf_thread_v1;
+
+	/* Another image may have made one current, but only if there is an anchor at all. */
+	if (!thread && otel_bpf_semaphores_v1)
+		thread = otel_thread_make_();
+	if (!thread) {
+		nothing.context.state = 0;
+		return &nothing;
+	}
+	return &thread->current;
+}
+
+/* The context of @span, or, if it is empty because nobody listens, the current one. */
+OTEL_WARM_ void otel_get_context_(otel_span *span, otel_context *out)
+{
+	if (!otel_valid_(&span->context)) {
+		*out = otel_current_()->context;
+	} else {
+		if (span->context.state & OTEL_CONTEXT_RECORDING)
+			span->context.state |= OTEL_CONTEXT_SHARED;
+		*out = span->context;
+	}
+	out->state &= (otel_u8) ~(OTEL_CONTEXT_BORROWED | OTEL_CONTEXT_SHARED);
+}
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * otel/trace.h: OpenTelemetry tracing for C and C++, out of process.
+ *
+ * Include it, write spans, link nothing. While nobody listens a span costs a load and a branch per
+ * call; when the otel-bpf agent attaches, what the calls say is recorded, and the kernel hands it
+ * over. The application never blocks, sends, or starts a thread.
+ *
+ *     static otel_tracer kitchen = OTEL_TRACER("kitchen", "1.0.0");
+ *
+ *     int cook(const char *dish, int minutes)
+ *     {
+ *             OTEL_SPAN(span, &kitchen, "cook", otel_str("dish", dish));
+ *             int err = heat(minutes);
+ *
+ *             otel_event(span, "heated", otel_int("minutes", minutes));
+ *             return otel_fail(span, err);
+ *     }
+ *
+ *   OTEL_TRACER(name, version)         who makes the spans
+ *   OTEL_SPAN(span, tracer, name, ...) a span that is current until the block ends, and ends with it
+ *   otel_start(tracer, name, ...)      a span that is not current: end it with otel_end()
+ *   OTEL_USE(context)                  makes a context current until the block ends
+ *   otel_current()                     the span that is current
+ *   otel_context_of(span)              what to hand to another thread, or to keep
+ *   otel_set, otel_event, otel_set_status, otel_fail, otel_end
+ *   otel_is_recording, otel_enabled    to keep expensive arguments behind
+ *
+ * What takes "..." takes attributes and options: otel_str, otel_int, otel_bool, otel_double,
+ * otel_kind, otel_parent. `span` is an otel_span, not a pointer: the macros take its address.
+ *
+ * Rules that hold for all of them:
+ * - Thread-safe, and safe in signal handlers, but for one otel_span that two threads write to at the
+ *   same time: give the second its context instead.
+ * - errno stays as it is. Arguments are evaluated exactly once, whether or not anybody listens; put
+ *   what is expensive to compute behind otel_is_recording().
+ * - Strings are copied; NULL is an empty string; they should be UTF-8 (the agent repairs others).
+ * - In C, OTEL_SPAN and OTEL_USE stand before the first goto that leaves their block, and no goto or
+ *   case label jumps over them (clang refuses, gcc runs the cleanup on garbage).
+ * - With OTEL_BPF_DISABLE defined nothing remains of all calls; files with and without link together.
+ */
+#ifndef OTEL_TRACE_H
+#define OTEL_TRACE_H
+
+#include "types.h"
+#ifdef OTEL_BPF_DISABLE
+#include "disabled.h"
+#else
+#include "operations.h"
+#endif
+
+/* 1 while an agent or a probe for people is attached to this image. */
+OTEL_INLINE_ int otel_on_(void)
+{
+	return __builtin_expect(otel_bpf_semaphores_v1 != 0, 0) != 0;
+}
+
+OTEL_INLINE_ otel_span *otel_active_(otel_span *span)
+{
+	return __builtin_expect(span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED), 0) ?
+		       span :
+		       (otel_span *)0;
+}
+
+/* Takes what nobody wants: the arguments have been evaluated, the rest is optimised away. */
+OTEL_INLINE_ void otel_ignore_(const otel_option *list)
+{
+	(void)list;
+}
+
+#define OTEL_JOIN2_(a, b) a##b
+#define OTEL_JOIN_(a, b) OTEL_JOIN2_(a, b)
+#define OTEL_FIRST_(a, ...) a
+#define OTEL_SECOND_(a, b, ...) b
+#define OTEL_REST1_(a, ...) __VA_ARGS__
+#define OTEL_REST2_(a, b, ...) __VA_ARGS__
+
+/* ---- Spans -------------------------------------------------------------------------------------- */
+
+/* Nobody listens: a parent that was given is handed on, nothing else happens. */
+OTEL_INLINE_ void otel_enter_off_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
+				  const char *name, const otel_option *list)
+{
+	const otel_option *parent = otel_find_(list, OTEL_TYPE_PARENT);
+
+	(void)tracer;
+	(void)name;
+	span->context.state = 0;
+	if (parent)
+		otel_hand_on_(scope, span, (const otel_context *)parent->value.pointer);
+}
+
+OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
+{
+	if (__builtin_expect(scope->thread != (struct otel_thread *)0, 0))
+		otel_leave_(scope);
+}
+
+/**
+ * Declares @variable, an otel_span that is current from here to the end of the block, and ends there.
+ *
+ *     OTEL_SPAN(span, &kitchen, "POST /order", otel_kind(OTEL_SERVER), otel_str("http.route", "/order"));
+ *
+ * Its parent is the current span, unless otel_parent() says another. OpenTelemetry: Tracer, Span
+ * Creation; "start as current".
+ */
+#define OTEL_SPAN(variable, ...)                                                                   \
+	otel_span variable;                                                                        \
+	__attribute__((cleanup(otel_left_))) struct otel_scope OTEL_JOIN_(variable, _otel_scope_); \
+	OTEL_JOIN_(variable, _otel_scope_).thread = (struct otel_thread *)0;                       \
+	(otel_on_() ? otel_enter_(&OTEL_JOIN_(variable, _otel_scope_), &variable,                  \
+				  OTEL_FIRST_(__VA_ARGS__, 0), OTEL_SECOND_(__VA_ARGS__, 0),       \
+				  OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))) :            \
+		      otel_enter_off_(&OTEL_JOIN_(variable, _otel_scope_), &variable,              \
+				      OTEL_FIRST_(__VA_ARGS__, 0), OTEL_SECOND_(__VA_ARGS__, 0),   \
+				      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))))
+
+/**
+ * Starts a span that is not made current: it may be stored, moved to another thread, and must be
+ * ended with otel_end(). Returns it. The arguments are those of OTEL_SPAN().
+ *
+ *     rq->span = otel_start(&kitchen, "order", otel_kind(OTEL_CONSUMER));
+ */
+#define otel_start(...) OTEL_START_(OTEL_JOIN_(otel_new_, __COUNTER__), __VA_ARGS__)
+#define OTEL_START_(new_one, ...)                                                                  \
+	__extension__({                                                                            \
+		otel_span new_one;                                                                 \
+		(otel_on_() ?                                                                      \
+			 otel_start_detached_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),               \
+					      OTEL_SECOND_(__VA_ARGS__, 0),                        \
+					      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))) : \
+			 otel_start_off_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),                    \
+					 OTEL_SECOND_(__VA_ARGS__, 0),                             \
+					 OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))));     \
+		new_one;                                                                           \
+	})
+
+OTEL_INLINE_ void otel_start_off_(otel_span *span, const otel_tracer *tracer, const char *name,
+				  const otel_option *list)
+{
+	const otel_option *parent = otel_find_(list, OTEL_TYPE_PARENT);
+
+	(void)tracer;
+	(void)name;
+	__builtin_memset(span, 0, sizeof(*span));
+	if (parent)
+		otel_hand_on_((struct otel_scope *)0, span, (const otel_context *)parent->value.pointer);
+}
+
+/**
+ * Ends a span, now. Only the first end of a span counts, and what is written to it after that is
+ * ignored. It stays current where it is. OpenTelemetry: Span, End.
+ */
+#define otel_end(span) otel_end_at_(&(span))
+OTEL_INLINE_ void otel_end_at_(otel_span *span)
+{
+	if (otel_active_(span))
+		otel_end_(span);
+}
+
+/** Is what is written to @span recorded? False after its end. OpenTelemetry: Span, IsRecording. */
+#define otel_is_recording(span) otel_is_recording_at_(&(span))
+OTEL_INLINE_ int otel_is_recording_at_(const otel_span *span)
+{
+	return (span->context.state & OTEL_CONTEXT_RECORDING) != 0;
+}
+
+/** Would a span of @tracer be recorded, were it sampled? OpenTelemetry: Tracer, Enabled. */
+OTEL_INLINE_ int otel_enabled(const otel_tracer *tracer)
+{
+	(void)tracer;
+	return otel_on_() && otel_attached_(OTEL_SEMAPHORE_FLUSH);
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------ */
+
+/**
+ * Sets attributes; the last value of a key counts. OpenTelemetry: Span, Set Attributes.
+ *
+ *     otel_set(span, otel_bool("paid", true), otel_double("amount", 99.99));
+ */
+#define otel_set(span, ...) OTEL_SET_(OTEL_JOIN_(otel_to_, __COUNTER__), span, __VA_ARGS__)
+#define OTEL_SET_(to, span, ...)                                                                   \
+	__extension__({                                                                            \
+		otel_span *to = otel_active_(&(span));                                             \
+		(to ? otel_set_(to, OTEL_LIST_(__VA_ARGS__, otel_last_())) :                       \
+		      otel_ignore_(OTEL_LIST_(__VA_ARGS__, otel_last_())));                        \
+	})
+
+/**
+ * Adds an event that happens now: (span, name, attributes...). OpenTelemetry: Span, Add Events.
+ *
+ *     otel_event(span, "enqueued", otel_int("queue.length", n));
+ */
+#define otel_event(span, ...) OTEL_EVENT_(OTEL_JOIN_(otel_to_, __COUNTER__), span, __VA_ARGS__)
+#define OTEL_EVENT_(to, span, ...)                                                                 \
+	__extension__({                                                                            \
+		otel_span *to = otel_active_(&(span));                                             \
+		(to ? otel_event_(to, OTEL_FIRST_(__VA_ARGS__, 0),                                 \
+				  OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last_()))) :            \
+		      otel_ignore_event_(OTEL_FIRST_(__VA_ARGS__, 0),                              \
+					 OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last_()))));     \
+	})
+
+OTEL_INLINE_ void otel_ignore_event_(const char *name, const otel_option *list)
+{
+	(void)name;
+	(void)list;
+}
+
+/**
+ * Sets the status: OTEL_OK or OTEL_ERROR. @description goes with OTEL_ERROR only; NULL is none.
+ * OTEL_OK is final, else the last call counts. OpenTelemetry: Span, Set Status.
+ */
+#define otel_set_status(span, code, description) otel_set_status_at_(&(span), code, description)
+OTEL_INLINE_ void otel_set_status_at_(otel_span *span, enum otel_code code, const char *description)
+{
+	if (otel_active_(span))
+		otel_set_status_(span, code, description);
+}
+
+/**
+ * The one line of an error path: if @error, an errno or a negative errno, is not 0, it becomes an
+ * exception event with its symbol and text, and the status Error, unless a status has been set.
+ * Returns @error as it is.
+ *
+ *     return otel_fail(span, err);
+ */
+#define otel_fail(span, error) otel_fail_at_(&(span), error)
+OTEL_INLINE_ int otel_fail_at_(otel_span *span, int error)
+{
+	if (error && otel_active_(span))
+		otel_error_(span, error);
+	return error;
+}
+
+/* ---- Context ------------------------------------------------------------------------------------ */
+
+/**
+ * The current span of this thread, to write to; one whose operations do nothing if there is none.
+ * Valid until the current span changes. OpenTelemetry: Context Interaction.
+ */
+#define otel_current() (*otel_current_())
+
+/**
+ * The context of @span: a value that outlives it, to be stored or handed to another thread and made
+ * current there with OTEL_USE(), or to be given to otel_parent(). Of a span that is not recorded
+ * because nobody listens it is the parent's. OpenTelemetry: Span, Get Context.
+ */
+#define otel_context_of(span) otel_context_at_(&(span))
+OTEL_INLINE_ otel_context otel_context_at_(otel_span *span)
+{
+	otel_context context;
+
+	otel_get_context_(span, &context);
+	return context;
+}
+
+/** Gives back what @context holds, and makes it invalid. Every stored context needs one call. */
+OTEL_INLINE_ void otel_context_release(otel_context *context)
+{
+	context->state = 0;
+}
+
+/** Has @context a trace and span id? OpenTelemetry: SpanContext, IsValid. */
+OTEL_INLINE_ int otel_is_valid(const otel_context *context)
+{
+	return (context->state & OTEL_CONTEXT_VALID) != 0;
+}
+
+/**
+ * Makes @context current until the end of the block; the span in it is not ended. What is written
+ * to otel_current() then goes to that span, and spans that are started become its children.
+ */
+#define OTEL_USE(context) OTEL_USE_(OTEL_JOIN_(otel_scope_, __COUNTER__), context)
+#define OTEL_USE_(scope, context)                                                                  \
+	__attribute__((cleanup(otel_left_))) struct otel_scope scope;                              \
+	otel_use_(&scope, &(context))
+
+#undef OTEL_COLD_
+#undef OTEL_WARM_
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Internal to otel/trace.h: appends records to the calling thread's buffer and hands buffers over.
+ *
+ * An operation is begun, one or more records are written, and it is finished. A signal handler that
+ * interrupts it finds `nested` set and writes to another buffer, as another thread would.
+ */
+#ifndef OTEL_WRITE_H
+#define OTEL_WRITE_H
+
+#include "anchor.h"
+
+#define OTEL_COLLECT_NS_ 100000000u /* no operation leaves an older record in the buffer */
+
+#define OTEL_WARM_ static __attribute__((noinline, unused))
+
+/* Keeps the compiler from moving memory accesses over it: a signal handler sees them in order. */
+#define OTEL_ORDER_() __asm__ volatile("" ::: "memory")
+
+/* One operation that is being written. */
+struct otel_writer_ {
+	struct otel_thread *thread;
+	struct otel_buffer *buffer;
+	struct otel_record *record; /* being written */
+	otel_u8 *at, *end;	    /* where its payload goes on, and the end of its room */
+};
+
+/* ---- Flush ------------------------------------------------------------------------------------ */
+
+OTEL_WARM_ void otel_flush_(struct otel_thread *thread, struct otel_buffer *buffer,
+			    enum otel_flush_reason reason, otel_u64 now)
+{
+	otel_u32 size = buffer->committed;
+
+	/* Other images may have an agent: what they wrote stays for them. */
+	if (!otel_attached_(OTEL_SEMAPHORE_FLUSH) || !buffer->capacity)
+		return;
+	if (!size && buffer->started == buffer->started_before)
+		return;
+	buffer->clock_time = now ? now : otel_now_();
+	buffer->reason = reason;
+	OTEL_ORDER_();
+	otel_bpf_flush_v1(buffer, sizeof(*buffer) + size);
+	OTEL_ORDER_();
+	buffer->started_before = buffer->started;
+	__atomic_store_n(&buffer->committed, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&buffer->position, buffer->position + size, __ATOMIC_RELEASE);
+	if ((otel_u64)buffer == thread->buffers[0])
+		thread->oldest = 0;
+}
+
+/* Everything that this thread holds. */
+OTEL_WARM_ void otel_flush_all_(struct otel_thread *thread, enum otel_flush_reason reason, otel_u64 now)
+{
+	int saved = errno;
+
+	for (unsigned i = 0; i < OTEL_BUFFERS_ && thread->buffers[i]; i++)
+		otel_flush_(thread, (struct otel_buffer *)thread->buffers[i], reason, now);
+	errno = saved;
+}
+
+/* The end of the thread, as this image sees it; the last image gives the memory back. */
+OTEL_COLD_ void otel_thread_release_(void *data)
+{
+	struct otel_thread *thread = (struct otel_thread *)data;
+	int saved = errno;
+
+	otel_bpf_thread_v1 = (struct otel_thread *)0;
+	otel_flush_all_(thread, OTEL_FLUSH_EXIT, 0);
+	if (--thread->references == 0) {
+		for (unsigned i = 0; i < OTEL_BUFFERS_; i++)
+			if (thread->buffers[i])
+				otel_advise_((void *)thread->buffers[i], OTEL_FLUSH_MAX, OTEL_MADV_DONTNEED_);
+		thread->scopes = 0;
+		thread->nested = 0;
+		thread->changing = 0;
+		thread->current.context.state = 0;
+		__atomic_store_n(&thread->owner, 0, __ATOMIC_RELEASE);
+	}
+	errno = saved;
+}
+
+/* ---- Operations -------------------------------------------------------------------------------- */
+
+/*
+ * Begins an operation of @thread; otel_finish_() must follow. False: nothing can be written (there
+ * is no memory, or signal handlers interrupted operations of each other too deep).
+ */
+OTEL_INLINE_ int otel_begin_(struct otel_writer_ *w, struct otel_thread *thread)
+{
+	unsigned level = thread->nested;
+	struct otel_buffer *buffer = (struct otel_buffer *)0;
+
+	thread->nested = (otel_u16)(level + 1);
+	OTEL_ORDER_();
+	w->thread = thread;
+	if (__builtin_expect(level < OTEL_BUFFERS_, 1)) {
+		buffer = (struct otel_buffer *)thread->buffers[level];
+		if (__builtin_expect(!buffer || !buffer->capacity, 0))
+			buffer = otel_buffer_make_(thread, level);
+	}
+	w->buffer = buffer;
+	if (__builtin_expect(buffer != (struct otel_buffer *)0, 1))
+		return 1;
+	buffer = (struct otel_buffer *)thread->buffers[0];
+	if (buffer)
+		buffer->dropped++;
+	thread->nested = (otel_u16)level;
+	return 0;
+}
+
+OTEL_INLINE_ void otel_finish_(struct otel_writer_ *w)
+{
+	OTEL_ORDER_();
+	w->thread->nested--;
+}
+
+/* Is the interrupted operation of this thread in the midst of something? Then we are in a signal. */
+OTEL_INLINE_ int otel_in_signal_(const struct otel_writer_ *w)
+{
+	return w->thread->nested > 1;
+}
+
+OTEL_INLINE_ void otel_record_begin_(struct otel_writer_ *w, otel_u32 room)
+{
+	struct otel_buffer *buffer = w->buffer;
+
+	w->record = (struct otel_record *)(void *)((char *)(buffer + 1) + buffer->committed);
+	w->at = (otel_u8 *)(w->record + 1);
+	w->end = w->at + room;
+}
+
+/*
+ * Opens a record for a payload of @size bytes: of which otel_put_() then takes exactly that much.
+ * @now: the clock, if the caller has it, else 0.
+ */
+OTEL_INLINE_ void otel_record_open_(struct otel_writer_ *w, enum otel_record_kind kind,
+				    unsigned flags, const otel_u8 *span_id, otel_u64 size, otel_u64 now)
+{
+	struct otel_buffer *buffer = w->buffer;
+	otel_u64 need = (sizeof(struct otel_record) + size + 7) & ~7ull;
+
+	if (__builtin_expect(need > buffer->capacity - buffer->committed, 0)) {
+		otel_flush_(w->thread, buffer, OTEL_FLUSH_FULL, now);
+		/* The agent has gone meanwhile: what it did not take is of no use to anybody. */
+		if (buffer->committed) {
+			otel_u32 stale = buffer->committed;
+
+			__atomic_store_n(&buffer->committed, 0, __ATOMIC_RELEASE);
+			__atomic_store_n(&buffer->position, buffer->position + stale, __ATOMIC_RELEASE);
+		}
+	}
+	otel_record_begin_(w, need <= buffer->capacity ?
+					 (otel_u32)size :
+					 buffer->capacity - (otel_u32)sizeof(struct otel_record));
+	w->record->kind = (otel_u8)kind;
+	w->record->flags = (otel_u8)flags;
+	__builtin_memcpy(w->record->span_id, span_id, 8);
+}
+
+/* Makes what was put into the record visible to readers. */
+OTEL_INLINE_ void otel_record_commit_(struct otel_writer_ *w)
+{
+	struct otel_buffer *buffer = w->buffer;
+	otel_u32 used = (otel_u32)(w->at - (otel_u8 *)w->record);
+	otel_u32 size = (used + 7) & ~7u;
+
+	w->record->size = size;
+	w->record->padding = (otel_u16)(size - used);
+	__atomic_store_n(&buffer->committed, buffer->committed + size, __ATOMIC_RELEASE);
+}
+
+/* The record is full and its payload is not at its end: goes on in another one. */
+OTEL_COLD_ void otel_put_pieces_(struct otel_writer_ *w, const otel_u8 *data, otel_u64 size)
+{
+	for (;;) {
+		otel_u64 room = (otel_u64)(w->end - w->at);
+		otel_u64 part = size < room ? size : room;
+		struct otel_record header;
+
+		__builtin_memcpy(w->at, data, part);
+		w->at += part;
+		data += part;
+		size -= part;
+		if (!size)
+			return;
+		w->record->flags |= OTEL_RECORD_MORE;
+		header = *w->record;
+		otel_record_commit_(w);
+		otel_flush_(w->thread, w->buffer, OTEL_FLUSH_FULL, 0);
+		if (w->buffer->committed) {
+			/* As above; the agent that comes next drops what it has no beginning of. */
+			otel_u32 stale = w->buffer->committed;
+
+			__atomic_store_n(&w->buffer->committed, 0, __ATOMIC_RELEASE);
+			__atomic_store_n(&w->buffer->position, w->buffer->position + stale, __ATOMIC_RELEASE);
+		}
+		otel_record_begin_(w, w->buffer->capacity - (otel_u32)sizeof(struct otel_record));
+		w->record->kind = header.kind;
+		w->record->flags = (otel_u8)((header.flags & ~OTEL_RECORD_MORE) | OTEL_RECORD_CONTINUED);
+		__builtin_memcpy(w->record->span_id, header.span_id, 8);
+	}
+}
+
+/* Small copies without a call: most keys and values are shorter than a call takes. */
+OTEL_INLINE_ void otel_copy_(otel_u8 *to, const otel_u8 *from, otel_u64 size)
+{
+	/* Compilers that see a literal here warn about the branches that it does not take. */
+	__asm__("" : "+r"(from));
+	if (size >= 8 && size <= 32) {
+		otel_u64 a, b, c, d;
+
+		__builtin_memcpy(&a, from, 8);
+		__builtin_memcpy(&b, from + size - 8, 8);
+		if (size > 16) {
+			__builtin_memcpy(&c, from + 8, 8);
+			__builtin_memcpy(&d, from + size - 16, 8);
+			__builtin_memcpy(to + 8, &c, 8);
+			__builtin_memcpy(to + size - 16, &d, 8);
+		}
+		__builtin_memcpy(to, &a, 8);
+		__builtin_memcpy(to + size - 8, &b, 8);
+	} else if (size > 32) {
+		__builtin_memcpy(to, from, size);
+	} else if (size >= 4) {
+		otel_u32 a, b;
+
+		__builtin_memcpy(&a, from, 4);
+		__builtin_memcpy(&b, from + size - 4, 4);
+		__builtin_memcpy(to, &a, 4);
+		__builtin_memcpy(to + size - 4, &b, 4);
+	} else if (size) {
+		otel_u8 a = from[0], b = from[size / 2], c = from[size - 1];
+
+		to[0] = a;
+		to[size / 2] = b;
+		to[size - 1] = c;
+	}
+}
+
+OTEL_INLINE_ void otel_put_(struct otel_writer_ *w, const void *data, otel_u64 size)
+{
+	if (__builtin_expect(size > (otel_u64)(w->end - w->at), 0)) {
+		otel_put_pieces_(w, (const otel_u8 *)data, size);
+		return;
+	}
+	otel_copy_(w->at, (const otel_u8 *)data, size);
+	w->at += size;
+}
+
+/* ---- Protobuf ----------------------------------------------------------------------------------- */
+
+OTEL_INLINE_ otel_u32 otel_varint_size_(otel_u64 value)
+{
+	/* Bits, at least 1, divided by 7 and rounded up: (bits * 9 + 64) / 64 is the same to 64. */
+	unsigned bits = 64u - (unsigned)__builtin_clzll(value | 1);
+
+	return (bits * 9 + 64) / 64;
+}
+
+OTEL_WARM_ void otel_put_long_varint_(struct otel_writer_ *w, otel_u64 value)
+{
+	otel_u8 byte;
+
+	for (; value >= 0x80; value >>= 7) {
+		byte = (otel_u8)(value | 0x80);
+		otel_put_(w, &byte, 1);
+	}
+	byte = (otel_u8)value;
+	otel_put_(w, &byte, 1);
+}
+
+OTEL_INLINE_ void otel_put_varint_(struct otel_writer_ *w, otel_u64 value)
+{
+	if (__builtin_expect(value < 0x80 && w->at < w->end, 1))
+		*w->at++ = (otel_u8)value;
+	else
+		otel_put_long_varint_(w, value);
+}
+
+/* Tag and length of a field of wire type 2 with a number below 16. */
+OTEL_INLINE_ void otel_put_head_(struct otel_writer_ *w, otel_u8 number, otel_u64 size)
+{
+	if (__builtin_expect(size < 0x80 && w->end - w->at >= 2, 1)) {
+		w->at[0] = (otel_u8)(number << 3 | 2);
+		w->at[1] = (otel_u8)size;
+		w->at += 2;
+		return;
+	}
+	otel_put_long_varint_(w, (otel_u64)number << 3 | 2);
+	otel_put_long_varint_(w, size);
+}
+
+OTEL_INLINE_ otel_u64 otel_field_size_(otel_u64 size)
+{
+	return 1 + otel_varint_size_(size) + size;
+}
+
+/* ---- Ids ---------------------------------------------------------------------------------------- */
+
+/* xoshiro256++, as published by Blackman and Vigna: fast, and no two threads share a seed. */
+OTEL_INLINE_ otel_u64 otel_random_(struct otel_thread *thread)
+{
+	otel_u64 *s = thread->random;
+	otel_u64 sum = s[0] + s[3], t = s[1] << 17, result;
+
+	result = ((sum << 23) | (sum >> 41)) + s[0];
+	s[2] ^= s[0];
+	s[3] ^= s[1];
+	s[1] ^= s[2];
+	s[0] ^= s[3];
+	s[2] ^= t;
+	s[3] = (s[3] << 45) | (s[3] >> 19);
+	return result;
+}
+
+/* A number that is not 0. In a signal handler the generator may be in the midst of a step. */
+OTEL_INLINE_ otel_u64 otel_id_(struct otel_writer_ *w)
+{
+	otel_u64 id;
+
+	do {
+		if (__builtin_expect(otel_in_signal_(w), 0)) {
+			int saved = errno;
+
+			id = otel_now_() * 0x9e3779b97f4a7c15u;
+			otel_syscall_(OTEL_SYS_GETRANDOM_, &id, sizeof(id), 1);
+			errno = saved;
+		} else {
+			id = otel_random_(w->thread);
+		}
+	} while (__builtin_expect(!id, 0));
+	return id;
+}
+
+#endif

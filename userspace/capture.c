@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "capture.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "bpf/capture.skel.h"
+#include "log.h"
+#include "probe.h"
+
+/* As in bpf/capture.bpf.c. */
+enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
+
+#define NAP_MS 5	/* between looks while records come */
+#define SLEEP_MS 500	/* when none came for a while: then the first one wakes us */
+#define NAPS_TO_SLEEP 4 /* empty looks before that */
+
+struct followed_value {
+	uint32_t announced;
+	uint32_t reserved;
+};
+
+struct capture {
+	struct capture_bpf *bpf;
+	struct ring_buffer *ring;
+	capture_event_fn event;
+	void *self;
+	bool multi;
+	enum probe_site site;
+	unsigned empty_looks;
+	struct probe **probes;
+	size_t probe_count;
+};
+
+static int silent(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char line[512];
+
+	(void)level;
+	vsnprintf(line, sizeof(line), format, arguments);
+	line[strcspn(line, "\n")] = 0;
+	log_debug("%s", line);
+	return 0;
+}
+
+/* Reads what a file of one line says; "" if it cannot. */
+static const char *read_line(const char *path, char *line, size_t size)
+{
+	FILE *file = fopen(path, "re");
+
+	line[0] = 0;
+	if (file) {
+		if (fgets(line, (int)size, file))
+			line[strcspn(line, "\n")] = 0;
+		fclose(file);
+	}
+	return line;
+}
+
+static uint64_t effective_capabilities(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	unsigned long long value = 0;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "CapEff: %llx", &value) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* One error that names what is missing, and how to get it. */
+static void explain(int err)
+{
+	enum { CAP_SYS_ADMIN_BIT = 21, CAP_PERFMON_BIT = 38, CAP_BPF_BIT = 39 };
+	uint64_t capabilities = effective_capabilities();
+	char line[256];
+	bool admin = capabilities >> CAP_SYS_ADMIN_BIT & 1;
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		log_error("this kernel has no type information: /sys/kernel/btf/vmlinux is missing; "
+			  "otel-bpf needs Linux 5.15 or newer built with CONFIG_DEBUG_INFO_BTF");
+	else if (!admin && !((capabilities >> CAP_BPF_BIT & 1) && (capabilities >> CAP_PERFMON_BIT & 1)))
+		log_error("cannot load BPF programs: no%s%s; run as root, or: "
+			  "setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep otel-bpf",
+			  capabilities >> CAP_BPF_BIT & 1 ? "" : " CAP_BPF",
+			  capabilities >> CAP_PERFMON_BIT & 1 ? "" : " CAP_PERFMON");
+	else if (strstr(read_line("/sys/kernel/security/lockdown", line, sizeof(line)),
+			"[confidentiality]"))
+		log_error("cannot load BPF programs: the kernel is locked down ([confidentiality] in "
+			  "/sys/kernel/security/lockdown), which forbids BPF to read memory");
+	else
+		log_error("cannot load BPF programs: %s; see `otel-bpf run --verbose` for what the kernel said",
+			  strerror(-err));
+}
+
+static int load(struct capture *capture, size_t ring_bytes)
+{
+	struct capture_bpf *bpf = capture_bpf__open();
+	int err;
+
+	if (!bpf)
+		return -errno;
+	bpf_map__set_max_entries(bpf->maps.ring, (uint32_t)ring_bytes);
+	bpf->data->ring_quarter = ring_bytes / 4;
+	bpf->data->reader = READER_BUSY;
+	if (capture->multi)
+		bpf_program__set_expected_attach_type(bpf->progs.capture_flush,
+						      (enum bpf_attach_type)PROBE_MULTI_TYPE);
+	bpf_program__set_autoattach(bpf->progs.capture_flush, false);
+	err = capture_bpf__load(bpf);
+	if (err) {
+		capture_bpf__destroy(bpf);
+		return err;
+	}
+	capture->bpf = bpf;
+	return 0;
+}
+
+static int on_ring(void *context, void *data, size_t size)
+{
+	struct capture *capture = context;
+
+	capture->event(capture->self, data, size);
+	return 0;
+}
+
+int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct capture **out)
+{
+	struct capture *capture = calloc(1, sizeof(*capture));
+	int err;
+
+	if (!capture)
+		return -ENOMEM;
+	capture->event = event;
+	capture->self = self;
+	capture->site = probe_best_site();
+	libbpf_set_print(silent);
+	/* Kernels before 6.6 do not know the attach type and refuse the program. */
+	capture->multi = true;
+	err = load(capture, ring_bytes);
+	if (err) {
+		capture->multi = false;
+		err = load(capture, ring_bytes);
+	}
+	if (!err)
+		err = capture_bpf__attach(capture->bpf);
+	if (err) {
+		explain(err);
+		capture_free(capture);
+		return err;
+	}
+	capture->ring = ring_buffer__new(bpf_map__fd(capture->bpf->maps.ring), on_ring, capture, NULL);
+	if (!capture->ring) {
+		err = -errno;
+		log_error("cannot map the ring buffer of %zu bytes: %s", ring_bytes, strerror(-err));
+		capture_free(capture);
+		return err;
+	}
+	*out = capture;
+	return 0;
+}
+
+void capture_free(struct capture *capture)
+{
+	if (!capture)
+		return;
+	for (size_t i = 0; i < capture->probe_count; i++)
+		probe_free(capture->probes[i]);
+	free(capture->probes);
+	ring_buffer__free(capture->ring);
+	capture_bpf__destroy(capture->bpf);
+	free(capture);
+}
+
+int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image)
+{
+	uint64_t site = capture->site == PROBE_SITE_NOP5  ? image->flush_nop5 :
+			capture->site == PROBE_SITE_NOP10 ? image->flush_nop10 :
+							    image->flush_nop;
+	/* Recording, and the control bit that samples every root. */
+	uint64_t offsets[] = {image->control_sites + OTEL_CONTROL_ALL, site};
+	uint64_t semaphores[] = {image->controls + 2 * OTEL_CONTROL_ALL,
+				 image->semaphores + 2 * OTEL_SEMAPHORE_FLUSH};
+	struct probe **grown =
+		realloc(capture->probes, (capture->probe_count + 1) * sizeof(*capture->probes));
+	int err;
+
+	if (!grown)
+		return -ENOMEM;
+	capture->probes = grown;
+	err = probe_attach(capture->bpf->progs.capture_flush, capture->multi, fd, offsets, semaphores, 2,
+			   &capture->probes[capture->probe_count]);
+	if (err == -EACCES || err == -EPERM)
+		log_error("cannot attach to %s: %s; %s", path, strerror(-err),
+			  capture->multi ? "run as root, or: setcap cap_bpf,cap_perfmon+ep otel-bpf" :
+					   "this kernel wants CAP_SYS_ADMIN for uprobes: run as root");
+	else if (err)
+		log_error("cannot attach to %s: %s", path, strerror(-err));
+	else
+		capture->probe_count++;
+	return err;
+}
+
+int capture_follow(struct capture *capture, uint32_t pid)
+{
+	struct followed_value value = {0};
+
+	return bpf_map__update_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value,
+				    sizeof(value), BPF_ANY);
+}
+
+bool capture_follows(struct capture *capture, uint32_t pid)
+{
+	struct followed_value value;
+
+	return !bpf_map__lookup_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value,
+				     sizeof(value), 0);
+}
+
+size_t capture_followed(struct capture *capture, uint32_t *pids, size_t max)
+{
+	uint32_t key, *previous = NULL;
+	size_t n = 0;
+
+	while (n < max && !bpf_map__get_next_key(capture->bpf->maps.followed, previous, &key, sizeof(key))) {
+		pids[n] = key;
+		previous = &pids[n++];
+	}
+	return n;
+}
+
+int capture_fd(const struct capture *capture)
+{
+	return ring_buffer__epoll_fd(capture->ring);
+}
+
+int capture_read(struct capture *capture)
+{
+	capture->bpf->data->reader = READER_BUSY;
+	return ring_buffer__consume(capture->ring);
+}
+
+int capture_nap(struct capture *capture, bool busy)
+{
+	capture->empty_looks = busy ? 0 : capture->empty_looks + 1;
+	if (capture->empty_looks < NAPS_TO_SLEEP) {
+		capture->bpf->data->reader = READER_NAPS;
+		return NAP_MS;
+	}
+	capture->bpf->data->reader = READER_SLEEPS;
+	/* What was put there before BPF could see that we sleep would lie until we wake up. */
+	__sync_synchronize();
+	return ring_buffer__consume(capture->ring) > 0 ? 0 : SLEEP_MS;
+}
+
+void capture_losses(struct capture *capture,
+		    void (*lost)(void *self, const struct process_id *process,
+				 const struct loss_counts *counts),
+		    void *self)
+{
+	struct bpf_map *map = capture->bpf->maps.losses;
+	struct process_id key;
+	struct loss_counts counts;
+
+	/* Taken out, not read: what is counted meanwhile starts from nothing. */
+	while (!bpf_map__get_next_key(map, NULL, &key, sizeof(key))) {
+		if (bpf_map__lookup_elem(map, &key, sizeof(key), &counts, sizeof(counts), 0) ||
+		    bpf_map__delete_elem(map, &key, sizeof(key), 0))
+			return;
+		lost(self, &key, &counts);
+	}
+}
+
+void capture_faults(struct capture *capture, struct capture_faults *out)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+
+	*out = (struct capture_faults){
+		.not_followed = capture->bpf->bss->not_followed,
+		.losses_unknown = capture->bpf->bss->losses_unknown,
+		.lives_lost = capture->bpf->bss->lives_lost,
+	};
+	if (!bpf_obj_get_info_by_fd(bpf_program__fd(capture->bpf->progs.capture_flush), &info, &size))
+		out->probes_missed = info.recursion_misses;
+}

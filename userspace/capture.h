@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Capture: the BPF side of the agent. Loads the programs, attaches them to images, keeps the set of
+ * followed processes, and reads the ring.
+ *
+ * Single-threaded.
+ */
+#ifndef OTEL_BPF_CAPTURE_H
+#define OTEL_BPF_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "image.h"
+#include "../bpf/event.h"
+
+struct capture;
+
+/* Called for each event in the ring, in order. */
+typedef void (*capture_event_fn)(void *self, const void *event, size_t size);
+
+/**
+ * Loads everything, with a ring of @ring_bytes (a power of two, at least a page). On failure says
+ * what is missing and what to do about it, and returns a negative errno.
+ */
+int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct capture **out);
+
+/** Detaches and frees. NULL is allowed. */
+void capture_free(struct capture *capture);
+
+/**
+ * Switches recording on in every process that has the image behind @fd mapped, now or later;
+ * @path is for messages. Returns 0, or a negative errno after saying why.
+ */
+int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image);
+
+/** From now on records of process @pid and of those that it forks are taken. */
+int capture_follow(struct capture *capture, uint32_t pid);
+
+/** Is @pid followed and has not ended? */
+bool capture_follows(struct capture *capture, uint32_t pid);
+
+/** Writes up to @max pids of followed processes; returns how many there are at least. */
+size_t capture_followed(struct capture *capture, uint32_t *pids, size_t max);
+
+/** A descriptor for epoll: readable when the ring should be looked at. */
+int capture_fd(const struct capture *capture);
+
+/** Reads all that is in the ring. Returns the number of events. */
+int capture_read(struct capture *capture);
+
+/** To be called before waiting: how many milliseconds to wait at most before the next read. */
+int capture_nap(struct capture *capture, bool busy);
+
+/** Calls @lost for every process that BPF lost something of since the last call. */
+void capture_losses(struct capture *capture,
+		    void (*lost)(void *self, const struct process_id *process,
+				 const struct loss_counts *counts),
+		    void *self);
+
+/** What the kernel and the programs could not do, for the report at the end. */
+struct capture_faults {
+	uint64_t probes_missed;	 /* runs of programs that the kernel skipped */
+	uint64_t not_followed;	 /* descendants that did not fit into the table */
+	uint64_t losses_unknown; /* spans lost of processes that did not fit into theirs */
+	uint64_t lives_lost;	 /* forks, execs and exits that did not fit into the ring */
+};
+void capture_faults(struct capture *capture, struct capture_faults *out);
+
+#endif

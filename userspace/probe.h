@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attaching a BPF program to offsets of a file, with the semaphores that go with them: by
+ * uprobe_multi where the kernel has it (6.6), which needs no CAP_SYS_ADMIN and detaches at once, by
+ * perf events elsewhere. libbpf 1.1 knows only the latter.
+ */
+#ifndef OTEL_BPF_PROBE_H
+#define OTEL_BPF_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bpf_program;
+struct probe;
+
+/* Which of the sites of otel:flush this kernel attaches to at the lowest cost. */
+enum probe_site {
+	PROBE_SITE_NOP,	  /* emulated */
+	PROBE_SITE_NOP5,  /* turned into a call by 6.18 to 7.2 */
+	PROBE_SITE_NOP10, /* turned into a call by later ones */
+};
+enum probe_site probe_best_site(void);
+
+/** To be given to bpf_program__set_expected_attach_type() of programs for uprobe_multi. */
+#define PROBE_MULTI_TYPE 48
+
+/**
+ * Attaches @program to @count places of the file behind @fd: offsets[i], with the semaphore at
+ * file offset semaphores[i]. @multi: it was loaded for uprobe_multi. Returns 0 or a negative errno.
+ */
+int probe_attach(struct bpf_program *program, bool multi, int fd, const uint64_t *offsets,
+		 const uint64_t *semaphores, size_t count, struct probe **out);
+
+/** Detaches: the kernel takes the semaphores back. NULL is allowed. */
+void probe_free(struct probe *probe);
+
+#endif
