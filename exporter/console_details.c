@@ -17,13 +17,12 @@ struct details {
 	size_t prefix_width;
 };
 
-static struct paragraph begin(const struct details *details, size_t indent, size_t hanging)
+static struct paragraph begin(const struct details *details, size_t hanging)
 {
 	struct paragraph p = {
 		.terminal = details->terminal,
 		.prefix = details->prefix,
 		.prefix_width = details->prefix_width,
-		.indent = indent,
 		.hanging = hanging,
 	};
 
@@ -156,9 +155,8 @@ static bool has_lines(const struct otlp_value *value)
 static void put_lines(struct paragraph *p, struct bytes text)
 {
 	const uint8_t *end = text.data + text.size, *line = text.data, *next;
-	size_t hanging = p->hanging, lines = 0;
+	size_t lines = 0;
 
-	p->hanging += 2;
 	for (; line < end; line = next + 1) {
 		next = memchr(line, '\n', (size_t)(end - line));
 		if (!next)
@@ -170,7 +168,6 @@ static void put_lines(struct paragraph *p, struct bytes text)
 		}
 		paragraph_put(p, STYLE_PLAIN, (struct bytes){line, (size_t)(next - line)});
 	}
-	p->hanging = hanging;
 }
 
 static void put_attributes(struct paragraph *p, struct bytes fields, uint32_t number,
@@ -193,10 +190,12 @@ static void put_attributes(struct paragraph *p, struct bytes fields, uint32_t nu
 		paragraph_keep(p, display_width(it.key) + 1 + display_width(text_bytes(&value)));
 		paragraph_put(p, STYLE_DIM, it.key);
 		paragraph_put_string(p, STYLE_DIM, "=");
+		p->hanging += 2;
 		if (block)
 			put_lines(p, it.value.bytes);
 		else
 			paragraph_put(p, STYLE_PLAIN, text_bytes(&value));
+		p->hanging -= 2;
 	}
 	text_free(&value);
 	if (!dropped)
@@ -215,7 +214,7 @@ static void show_status(const struct details *details, const struct span *span)
 
 	if (span->status != SPAN_ERROR || !span->status_message.size)
 		return;
-	p = begin(details, 0, 2);
+	p = begin(details, 2);
 	paragraph_put_string(&p, STYLE_ERROR, "✗ ");
 	paragraph_put(&p, STYLE_ERROR, span->status_message);
 	paragraph_end(&p);
@@ -227,9 +226,7 @@ static void show_attributes(const struct details *details, const struct span *sp
 
 	if (!span->attributes.size && !span->dropped_attributes)
 		return;
-	p = begin(details, 0, 2);
-	/* The lines of attributes are alike: only a value that goes on hangs. */
-	p.hanging = 0;
+	p = begin(details, 0);
 	put_attributes(&p, span->attributes, OTLP_SPAN_ATTRIBUTES, span->dropped_attributes);
 	paragraph_end(&p);
 }
@@ -253,7 +250,7 @@ static void show_events(const struct details *details, const struct span *span)
 
 	while (otlp_next(&reader, OTLP_SPAN_EVENTS, &body)) {
 		otlp_read_event(body, &event);
-		p = begin(details, 0, 2);
+		p = begin(details, 2);
 		put_offset(&p, span->start_unix_nano, event.time_unix_nano);
 		paragraph_gap(&p, 1);
 		paragraph_put(&p, STYLE_BOLD, event.name);
@@ -277,7 +274,7 @@ static void show_links(const struct details *details, const struct span *span)
 		text_put_hex(&ids, link.trace_id.data, link.trace_id.size);
 		text_put_char(&ids, ':');
 		text_put_hex(&ids, link.span_id.data, link.span_id.size);
-		p = begin(details, 0, 2);
+		p = begin(details, 2);
 		paragraph_put_string(&p, STYLE_EVENT, "→ ");
 		paragraph_put(&p, STYLE_PLAIN, text_bytes(&ids));
 		put_attributes(&p, link.attributes, OTLP_LINK_ATTRIBUTES, link.dropped_attributes);
@@ -286,16 +283,15 @@ static void show_links(const struct details *details, const struct span *span)
 	text_free(&ids);
 }
 
-static void show_losses(const struct details *details, const struct span *span)
+static void show_loss(const struct details *details, uint32_t n, const char *what)
 {
 	struct paragraph p;
-	char line[80];
+	char line[40];
 
-	if (!span->dropped_events && !span->dropped_links)
+	if (!n)
 		return;
-	snprintf(line, sizeof(line), "(%" PRIu32 " more events, %" PRIu32 " more links)",
-		 span->dropped_events, span->dropped_links);
-	p = begin(details, 0, 2);
+	snprintf(line, sizeof(line), "(%" PRIu32 " more %s)", n, what);
+	p = begin(details, 2);
 	paragraph_put_string(&p, STYLE_DIM, line);
 	paragraph_end(&p);
 }
@@ -308,6 +304,7 @@ void console_details(struct terminal *terminal, const struct text *prefix, size_
 	show_status(&details, span);
 	show_attributes(&details, span);
 	show_events(&details, span);
+	show_loss(&details, span->dropped_events, "events");
 	show_links(&details, span);
-	show_losses(&details, span);
+	show_loss(&details, span->dropped_links, "links");
 }

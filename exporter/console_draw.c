@@ -111,10 +111,10 @@ static size_t make_below(const struct drawing *d, const struct tree_node *node, 
 static void make_suffix(struct drawing *d, const struct tree_node *node, struct bytes *service)
 {
 	static const char *const kinds[] = {
-		[SPAN_SERVER] = " server",
-		[SPAN_CLIENT] = " client",
-		[SPAN_PRODUCER] = " producer",
-		[SPAN_CONSUMER] = " consumer",
+		[SPAN_SERVER] = "server",
+		[SPAN_CLIENT] = "client",
+		[SPAN_PRODUCER] = "producer",
+		[SPAN_CONSUMER] = "consumer",
 	};
 	const struct span *span = node->span;
 
@@ -139,7 +139,7 @@ static size_t label_width(struct drawing *d, const struct tree_node *node)
 	struct bytes service;
 
 	make_suffix(d, node, &service);
-	width += d->label.size;
+	width += d->label.size ? d->label.size + 1 : 0;
 	return service.size ? width + 2 + display_width(service) : width;
 }
 
@@ -147,7 +147,7 @@ static size_t label_width(struct drawing *d, const struct tree_node *node)
 static void choose_columns(struct drawing *d)
 {
 	size_t width = d->terminal->width;
-	size_t rest = width - DURATION_COLUMNS - MARK_COLUMNS - 1, most = width * 9 / 20;
+	size_t rest = width - DURATION_COLUMNS - MARK_COLUMNS - 1, most = width / 2;
 
 	if (most > rest - BAR_LEAST)
 		most = rest - BAR_LEAST;
@@ -181,11 +181,13 @@ static void put_label(struct drawing *d, const struct tree_node *node)
 	p.prefix = &below;
 	paragraph_put(&p, node->span->status == SPAN_ERROR ? STYLE_ERROR_BOLD : STYLE_BOLD,
 		      name_of(node->span));
+	paragraph_gap(&p, 1);
 	paragraph_keep(&p, d->label.size);
 	paragraph_put(&p, STYLE_DIM, text_bytes(&d->label));
 	if (service.size) {
-		paragraph_keep(&p, 2 + display_width(service));
-		paragraph_put_string(&p, service_style(d, node->span), " @");
+		paragraph_gap(&p, 1);
+		paragraph_keep(&p, 1 + display_width(service));
+		paragraph_put_string(&p, service_style(d, node->span), "@");
 		paragraph_put(&p, service_style(d, node->span), service);
 	}
 	if (width > d->label_columns) {
@@ -248,15 +250,19 @@ static void put_bar(struct drawing *d, const struct span *span)
 	if (d->bar_columns <= sizeof(marks))
 		mark_events(d, span, marks);
 	terminal_pad(d->terminal, from / 2);
+	text_clear(&d->label);
 	for (size_t column = from / 2; column < (to + 1) / 2; column++) {
 		bool left = 2 * column >= from, right = 2 * column + 1 < to;
-		const char *piece = left && right ? "━" : left ? "╸" : "╺";
 
-		if (column < sizeof(marks) && marks[column])
+		if (column < sizeof(marks) && marks[column]) {
+			terminal_put(d->terminal, style, d->label.data, d->label.size);
 			terminal_put(d->terminal, STYLE_EVENT, "┿", strlen("┿"));
-		else
-			terminal_put(d->terminal, style, piece, strlen(piece));
+			text_clear(&d->label);
+		} else {
+			text_put_string(&d->label, left && right ? "━" : left ? "╸" : "╺");
+		}
 	}
+	terminal_put(d->terminal, style, d->label.data, d->label.size);
 	terminal_pad(d->terminal, d->bar_columns - (to + 1) / 2);
 }
 
@@ -286,14 +292,20 @@ static void put_mark(struct drawing *d, const struct span *span)
 
 /* ---- The trace ------------------------------------------------------------------------------- */
 
+static void put_item(struct paragraph *p, enum style style, struct bytes text)
+{
+	paragraph_gap(p, 1);
+	paragraph_keep(p, 2 + display_width(text));
+	paragraph_put_string(p, STYLE_DIM, "· ");
+	paragraph_put(p, style, text);
+}
+
 static void put_count(struct paragraph *p, enum style style, size_t n, const char *noun)
 {
 	char count[48];
 
 	snprintf(count, sizeof(count), "%zu %s%s", n, noun, n == 1 ? "" : "s");
-	paragraph_put_string(p, STYLE_DIM, " · ");
-	paragraph_keep(p, strlen(count));
-	paragraph_put_string(p, style, count);
+	put_item(p, style, display_bytes(count));
 }
 
 static void put_header(struct drawing *d, const struct trace *trace)
@@ -303,27 +315,30 @@ static void put_header(struct drawing *d, const struct trace *trace)
 
 	text_clear(&d->label);
 	text_put_hex(&d->label, trace->id, 4);
-	text_put_literal(&d->label, "  ");
 	paragraph_begin(&p);
 	paragraph_put(&p, STYLE_BOLD, text_bytes(&d->label));
+	paragraph_gap(&p, 2);
 	for (size_t i = 0; i < d->n_services; i++) {
-		if (i)
-			paragraph_put_string(&p, STYLE_DIM, ", ");
-		paragraph_keep(&p, display_width(d->services[i]) + 1);
-		paragraph_put(&p, STYLE_SERVICE + (enum style)(i % STYLE_SERVICES),
-			      d->services[i].size ? d->services[i] : display_bytes("(no service)"));
+		struct bytes name = d->services[i];
+
+		if (!name.size)
+			name = display_bytes("(no service)");
+		paragraph_keep(&p, display_width(name) + 1);
+		paragraph_put(&p, STYLE_SERVICE + (enum style)(i % STYLE_SERVICES), name);
+		if (i + 1 < d->n_services)
+			paragraph_put_string(&p, STYLE_DIM, ",");
+		paragraph_gap(&p, 1);
 	}
 	put_count(&p, STYLE_PLAIN, d->tree.n, "span");
 	text_clear(&d->label);
 	display_put_duration(&d->label, d->tree.end_unix_nano > d->tree.start_unix_nano
 						? d->tree.end_unix_nano - d->tree.start_unix_nano
 						: 0);
-	paragraph_put_string(&p, STYLE_DIM, " · ");
-	paragraph_put(&p, STYLE_PLAIN, text_bytes(&d->label));
+	put_item(&p, STYLE_PLAIN, text_bytes(&d->label));
 	if (d->n_errors)
 		put_count(&p, STYLE_ERROR, d->n_errors, "error");
 	if (trace->continued)
-		paragraph_put_string(&p, STYLE_DIM, " · continued");
+		put_item(&p, STYLE_DIM, display_bytes("continued"));
 	paragraph_end(&p);
 }
 

@@ -32,6 +32,8 @@ static void end_style(struct terminal *terminal, enum style style)
 
 void terminal_put(struct terminal *terminal, enum style style, const void *data, size_t size)
 {
+	if (!size)
+		return;
 	begin_style(terminal, style);
 	text_put(terminal->out, data, size);
 	end_style(terminal, style);
@@ -49,6 +51,7 @@ static void begin_line(struct paragraph *p, size_t indent)
 	terminal_pad(p->terminal, indent);
 	p->column = p->prefix_width + indent;
 	p->fresh = true;
+	p->gap = 0;
 }
 
 void paragraph_begin(struct paragraph *p)
@@ -64,35 +67,56 @@ void paragraph_break(struct paragraph *p)
 
 void paragraph_keep(struct paragraph *p, size_t columns)
 {
-	size_t room = p->terminal->width, start = p->prefix_width + p->indent + p->hanging;
-
-	if (!p->fresh && p->column + columns > room && start + columns <= room)
+	if (!p->fresh && p->column + p->gap + columns > p->terminal->width)
 		paragraph_break(p);
 }
 
 void paragraph_gap(struct paragraph *p, size_t columns)
 {
-	if (p->fresh)
+	if (!p->fresh)
+		p->gap = columns;
+}
+
+static void put_gap(struct paragraph *p)
+{
+	if (!p->gap)
 		return;
-	if (p->column + columns >= p->terminal->width) {
-		paragraph_break(p);
-		return;
-	}
-	terminal_pad(p->terminal, columns);
-	p->column += columns;
+	terminal_pad(p->terminal, p->gap);
+	p->column += p->gap;
+	p->gap = 0;
+}
+
+/* Up to the next space, that not included. */
+static size_t word_width(const uint8_t *p, size_t left)
+{
+	const uint8_t *space = memchr(p, ' ', left);
+
+	return display_width((struct bytes){p, space ? (size_t)(space - p) : left});
 }
 
 void paragraph_put(struct paragraph *p, enum style style, struct bytes text)
 {
+	size_t start = p->prefix_width + p->indent + p->hanging, room = p->terminal->width;
 	struct glyph glyph;
 
+	if (!text.size)
+		return;
+	put_gap(p);
 	begin_style(p->terminal, style);
-	for (size_t i = 0; i < text.size;) {
+	for (size_t i = 0, word; i < text.size;) {
+		bool space = text.data[i] == ' ';
+
 		i += display_next(text.data + i, text.size - i, &glyph);
-		if (p->column + glyph.width > p->terminal->width && !p->fresh) {
+		word = space ? word_width(text.data + i, text.size - i) : 0;
+		/* A word that no line has room for may as well begin here. */
+		if (start + word > room)
+			word = 0;
+		if (p->column + glyph.width + word > room && !p->fresh) {
 			end_style(p->terminal, style);
 			paragraph_break(p);
 			begin_style(p->terminal, style);
+			if (space)
+				continue;
 		}
 		text_put(p->terminal->out, glyph.text, glyph.size);
 		p->column += glyph.width;

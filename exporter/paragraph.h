@@ -35,6 +35,7 @@ struct paragraph {
 	size_t prefix_width;
 	size_t indent;	/* behind the prefix */
 	size_t hanging; /* more of it, for all lines but the first */
+	size_t gap;	/* before the next word, if that is on the same line */
 	size_t column;	/* the next one to be written */
 	bool fresh;	/* nothing is on this line yet */
 };
@@ -46,12 +47,12 @@ void terminal_pad(struct terminal *terminal, size_t columns);
 void paragraph_begin(struct paragraph *paragraph);
 /** Begins the next one. */
 void paragraph_break(struct paragraph *paragraph);
-/** Begins the next one unless @columns more fit here, or would not fit there, either. */
+/** Begins the next one if this one, which is not empty, has no room for @columns more. */
 void paragraph_keep(struct paragraph *paragraph, size_t columns);
-/** Appends strangers' text. */
+/** Appends strangers' text; lines break between words where they can. */
 void paragraph_put(struct paragraph *paragraph, enum style style, struct bytes text);
 void paragraph_put_string(struct paragraph *paragraph, enum style style, const char *string);
-/** Puts a gap between two words, unless the line is fresh. */
+/** What follows is another word, so many columns away, unless it begins a line. */
 void paragraph_gap(struct paragraph *paragraph, size_t columns);
 void paragraph_end(struct paragraph *paragraph);
 
