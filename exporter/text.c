@@ -98,13 +98,14 @@ static bool put_short_double(struct text *text, double value)
 
 void text_put_double(struct text *text, double value)
 {
+	bool negative = signbit(value) != 0;
 	char number[40];
 
 	if (isnan(value)) {
 		text_put_literal(text, "nan");
 		return;
 	}
-	if (signbit(value)) {
+	if (negative) {
 		text_put_char(text, '-');
 		value = -value;
 	}
@@ -112,8 +113,12 @@ void text_put_double(struct text *text, double value)
 		text_put_literal(text, "inf");
 		return;
 	}
-	if (put_short_double(text, value))
+	if (put_short_double(text, value)) {
+		/* Without a point it would be an integer to others, and those have no -0. */
+		if (value == 0 && negative)
+			text_put_literal(text, ".0");
 		return;
+	}
 	for (int precision = 15; precision <= 17; precision++) {
 		snprintf(number, sizeof(number), "%.*g", precision, value);
 		if (strtod(number, NULL) == value)

@@ -113,7 +113,8 @@ static inline void piece_attribute(struct piece *piece, unsigned int number, con
 {
 	struct piece pair = {0};
 
-	piece_bytes(&pair, 1, key, strlen(key));
+	if (*key)
+		piece_bytes(&pair, 1, key, strlen(key));
 	piece_message(&pair, 2, value);
 	piece_message(piece, number, pair);
 }
@@ -151,8 +152,10 @@ static inline void piece_link(struct piece *links, const uint8_t trace_id[16],
 	piece_bytes(&link, 2, span_id, 8);
 	piece_add(&link, attributes.data, attributes.size);
 	free(attributes.data);
-	piece_varint(&link, 6 * 8 + 5);
-	piece_add(&link, &flags, sizeof(flags));
+	if (flags) {
+		piece_varint(&link, 6 * 8 + 5);
+		piece_add(&link, &flags, sizeof(flags));
+	}
 	piece_message(links, 13, link);
 }
 
