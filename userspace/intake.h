@@ -45,6 +45,11 @@ struct intake_counts {
 	uint64_t records_orphaned; /* for a span that is not known here, or has ended */
 	uint64_t duplicates;	   /* flushes seen before */
 	uint64_t gap_bytes;	   /* missing in the streams of the producers' buffers */
+	/*
+	 * Spans that were started, by the headers of flushes, and that `started` has not: 0 if the
+	 * books balance. For debugging: headers are claims.
+	 */
+	uint64_t unexplained;
 };
 
 struct intake;

@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "assemble.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "hash.h"
+#include "log.h"
+#include "open.h"
+#include "resource.h"
+#include "wire.h"
+
+/* Spans that are not in use are kept for the next ones, with a little memory. */
+#define SPARES_MAX 1024
+
+/* An offset that is this far from the clocks' is of before somebody set them. */
+#define OFFSET_OLD_NS 10000000
+
+struct assembler {
+	struct intake_options options;
+	struct intake_counts *counts;
+	struct open_span **buckets;
+	size_t room; /* a power of two */
+	size_t n;
+	size_t memory;
+	uint64_t secret;
+	struct open_span *last; /* touched: the next record is most often for the same */
+	struct list used;
+	struct list waiting; /* by deadline */
+	struct open_span *spares;
+	size_t n_spares;
+	struct attributes scratch;
+	struct attributes host;
+	struct scope *no_scope;
+	struct clock clock;
+	bool eviction_logged;
+};
+
+static size_t buckets_for(size_t max_open)
+{
+	size_t room = 1024;
+
+	while (room < max_open && room < (size_t)1 << 20)
+		room *= 2;
+	return room;
+}
+
+struct assembler *assembler_new(const struct intake_options *options, struct intake_counts *counts)
+{
+	struct assembler *as = calloc(1, sizeof(*as));
+	uint8_t *none;
+
+	if (!as)
+		return NULL;
+	as->options = *options;
+	if (!as->options.max_open)
+		as->options.max_open = 1;
+	as->counts = counts;
+	as->secret = hash_secret();
+	as->room = buckets_for(as->options.max_open);
+	list_init(&as->used);
+	list_init(&as->waiting);
+	as->buckets = calloc(as->room, sizeof(struct open_span *));
+	as->no_scope = scope_new(0, &none);
+	if (!as->buckets || !as->no_scope) {
+		assembler_free(as);
+		errno = ENOMEM;
+		return NULL;
+	}
+	detect_host(&as->host);
+	return as;
+}
+
+/* ---- The table -------------------------------------------------------------------------------- */
+
+static struct open_span **bucket(const struct assembler *as, const struct process *process,
+				 uint64_t id)
+{
+	uint64_t hash = hash_u64(as->secret, (uint64_t)(uintptr_t)process, id);
+
+	return &as->buckets[hash & (as->room - 1)];
+}
+
+static struct open_span *find(struct assembler *as, struct process *process, uint64_t id)
+{
+	struct open_span *it = as->last;
+
+	if (it && it->id == id && it->process == process)
+		return it;
+	it = *bucket(as, process, id);
+	while (it && (it->id != id || it->process != process))
+		it = it->next_hash;
+	return it;
+}
+
+/* Takes it out of all lists. The memory is kept for another, or freed. */
+static void discard(struct assembler *as, struct open_span *span)
+{
+	struct open_span **p = bucket(as, span->process, span->id);
+
+	while (*p != span)
+		p = &(*p)->next_hash;
+	*p = span->next_hash;
+	list_remove(&span->used);
+	list_remove(&span->sibling);
+	list_remove(&span->waiting);
+	span->process->n_open--;
+	as->n--;
+	as->memory -= span->memory;
+	as->counts->open -= span->started;
+	if (as->last == span)
+		as->last = NULL;
+	if (as->n_spares >= SPARES_MAX) {
+		open_free(span);
+		return;
+	}
+	open_reset(span);
+	span->next_hash = as->spares;
+	as->spares = span;
+	as->n_spares++;
+}
+
+/* For one that never got a START: nobody counts it as a span. */
+static void discard_orphan(struct assembler *as, struct open_span *span)
+{
+	as->counts->records_orphaned += span->records;
+	discard(as, span);
+}
+
+static void evict(struct assembler *as, struct open_span *span)
+{
+	if (!span->started) {
+		discard_orphan(as, span);
+		return;
+	}
+	as->counts->lost_evicted++;
+	if (!as->eviction_logged)
+		log_error("more spans are open than there is room for: the oldest are dropped; "
+			  "are some never ended?");
+	as->eviction_logged = true;
+	discard(as, span);
+}
+
+/* One process that leaves all its spans open must not push out those of all others. */
+static void make_room(struct assembler *as, struct process *process)
+{
+	if (as->n < as->options.max_open)
+		return;
+	if (process->n_open > as->options.max_open / 2)
+		evict(as, list_entry(process->open.next, struct open_span, sibling));
+	else
+		evict(as, list_entry(as->used.next, struct open_span, used));
+}
+
+static struct open_span *add(struct assembler *as, struct process *process, uint64_t id)
+{
+	struct open_span *span, **head;
+
+	make_room(as, process);
+	span = as->spares;
+	if (span) {
+		as->spares = span->next_hash;
+		as->n_spares--;
+	} else {
+		span = calloc(1, sizeof(*span));
+		if (!span)
+			return NULL;
+	}
+	span->id = id;
+	span->process = process;
+	head = bucket(as, process, id);
+	span->next_hash = *head;
+	*head = span;
+	list_init(&span->waiting);
+	list_add(&as->used, &span->used);
+	list_add(&process->open, &span->sibling);
+	process->n_open++;
+	as->n++;
+	return span;
+}
+
+static void touch(struct assembler *as, struct open_span *span)
+{
+	if (as->last == span)
+		return;
+	as->last = span;
+	list_move(&as->used, &span->used);
+	list_move(&span->process->open, &span->sibling);
+}
+
+/* Once a record is in: what it takes, which may be too much for all of us. */
+static void weigh(struct assembler *as, struct open_span *span)
+{
+	size_t memory = open_memory(span) + sizeof(*span);
+
+	as->memory += memory - span->memory;
+	span->memory = memory;
+	while (as->memory > ASSEMBLER_BYTES_MAX)
+		evict(as, list_entry(as->used.next, struct open_span, used));
+}
+
+static void wait_for_more(struct assembler *as, struct open_span *span, uint64_t now)
+{
+	span->deadline = now + LINGER_NS;
+	list_move(&as->waiting, &span->waiting);
+}
+
+static void set_offset(struct assembler *as, struct open_span *span, uint64_t now)
+{
+	span->host_offset = clock_offset(&as->clock, now);
+	span->offset = span->host_offset + clock_shift_of(&span->process->shift);
+}
+
+/* ---- Finishing -------------------------------------------------------------------------------- */
+
+static int verdict_result(struct assembler *as, const struct verdict *verdict, const char **why)
+{
+	if (verdict->repaired)
+		as->counts->records_repaired++;
+	if (!verdict->why)
+		return 0;
+	*why = verdict->why;
+	return -EBADMSG;
+}
+
+/* What was put aside is looked at only now: what is wrong with it is counted here. */
+static void merge(struct assembler *as, struct open_span *span)
+{
+	struct verdict verdict = {0};
+	uint32_t orphans;
+
+	if (!span->n_late)
+		return;
+	orphans = open_merge(span, &as->scratch, &verdict);
+	as->counts->records_orphaned += orphans;
+	as->counts->records_repaired += verdict.repaired;
+	if (verdict.why) {
+		as->counts->records_rejected++;
+		span->process->rejected++;
+	}
+}
+
+/* Hands it to the sink, ended or not, and forgets it. */
+static void finish(struct assembler *as, struct open_span *span)
+{
+	struct intake_counts *counts = as->counts;
+	struct resource *resource;
+	struct span *out = NULL;
+	bool pieces_missing;
+
+	merge(as, span);
+	/* Nobody counts what others wrote: a hole in the process's streams may have held some. */
+	if (span->shared && span->process_gaps != span->process->gaps)
+		span->damaged = true;
+	pieces_missing = !open_complete(span) || span->damaged;
+	if (pieces_missing) {
+		open_count_missing(span);
+		open_mark(span, "otelbpf.incomplete");
+	}
+	resource = resource_of(span->process, &as->host, as->options.service_name);
+	if (resource)
+		out = open_finish(span, resource);
+	if (out) {
+		counts->finished++;
+		counts->incomplete += pieces_missing || !span->ended;
+		as->options.sink.submit(as->options.sink.self, out);
+		span_unref(out);
+	} else {
+		counts->lost_evicted++; /* no memory: the same as no room */
+	}
+	discard(as, span);
+}
+
+/* @end: when, on the host's clock, somebody else has ended it. */
+static void cut(struct assembler *as, struct open_span *span, uint64_t end)
+{
+	if (!span->started) {
+		discard_orphan(as, span);
+		return;
+	}
+	if (!span->ended)
+		span->end = end + (uint64_t)span->host_offset - (uint64_t)span->offset;
+	finish(as, span);
+}
+
+static void explain_death(int status, char *text, size_t room)
+{
+	const char *name;
+
+	if (WIFSIGNALED(status)) {
+		name = sigabbrev_np(WTERMSIG(status));
+		if (name)
+			snprintf(text, room, "process killed by SIG%s", name);
+		else
+			snprintf(text, room, "process killed by signal %d", WTERMSIG(status));
+	} else {
+		snprintf(text, room, "process exited with status %d before the span ended",
+			 WEXITSTATUS(status));
+	}
+}
+
+void assembler_end(struct assembler *as, struct process *process, uint64_t now)
+{
+	char why[80];
+
+	explain_death(process->exit_status, why, sizeof(why));
+	while (!list_empty(&process->open)) {
+		struct open_span *span = list_entry(process->open.next, struct open_span, sibling);
+
+		if (span->started && !span->ended) {
+			merge(as, span);
+			open_mark(span, "otelbpf.cut_short");
+			if (process->exit_status)
+				open_fail(span, why);
+		}
+		cut(as, span, now);
+	}
+}
+
+void assembler_tick(struct assembler *as, uint64_t now)
+{
+	while (!list_empty(&as->waiting)) {
+		struct open_span *span = list_entry(as->waiting.next, struct open_span, waiting);
+
+		if (span->deadline > now)
+			return;
+		if (span->started)
+			finish(as, span);
+		else
+			discard_orphan(as, span);
+	}
+}
+
+void assembler_finish(struct assembler *as, uint64_t now)
+{
+	while (!list_empty(&as->used)) {
+		struct open_span *span = list_entry(as->used.next, struct open_span, used);
+
+		if (!span->ended)
+			span->damaged = true;
+		cut(as, span, now);
+	}
+}
+
+void assembler_free(struct assembler *as)
+{
+	struct open_span *span;
+
+	if (!as)
+		return;
+	while (!list_empty(&as->used))
+		discard(as, list_entry(as->used.next, struct open_span, used));
+	while ((span = as->spares)) {
+		as->spares = span->next_hash;
+		open_free(span);
+	}
+	attributes_free(&as->scratch);
+	attributes_free(&as->host);
+	scope_unref(as->no_scope);
+	free(as->buckets);
+	free(as);
+}
+
+/* ---- Records ---------------------------------------------------------------------------------- */
+
+static void add_carried(struct open_span *span, const struct carried *carried)
+{
+	span->carried.attributes += carried->attributes;
+	span->carried.events += carried->events;
+	span->carried.links += carried->links;
+}
+
+/* An ended span is finished once nothing can be missing from it; returns true if it is gone. */
+static bool finish_if_complete(struct assembler *as, struct open_span *span)
+{
+	if (!span->started || !span->ended || span->shared || !open_complete(span))
+		return false;
+	finish(as, span);
+	return true;
+}
+
+/* Children take their parent's offset: they do not start before it, whatever the clocks do. */
+static void inherit_offset(struct assembler *as, struct open_span *span)
+{
+	struct open_span *parent;
+	uint64_t id;
+	int64_t age;
+
+	memcpy(&id, span->parent_id, sizeof(id));
+	if (!id)
+		return;
+	parent = find(as, span->process, id);
+	if (!parent || !parent->started)
+		return;
+	age = parent->host_offset - span->host_offset;
+	if (age > OFFSET_OLD_NS || age < -OFFSET_OLD_NS)
+		return;
+	span->offset += age;
+	span->host_offset = parent->host_offset;
+}
+
+static int feed_start(struct assembler *as, struct process *process, struct stream *stream,
+		      const struct record *record, uint64_t now, const char **why)
+{
+	struct verdict verdict = {0};
+	struct open_span *span;
+	struct start start;
+
+	if (decode_start(record->payload, &start, why))
+		goto rejected;
+	span = find(as, process, record->span_id);
+	if (span && span->started) {
+		*why = "span id used twice";
+		goto rejected;
+	}
+	if (!span)
+		span = add(as, process, record->span_id);
+	if (!span)
+		goto no_memory;
+	if (start.fixed.flags & OTEL_START_HAS_SCOPE)
+		span->scope = scopes_get(&process->scopes, &start, &verdict.repaired);
+	if (!span->scope)
+		span->scope = scope_ref(as->no_scope);
+	span->started = true;
+	as->counts->open++;
+	span->buffer_id = stream->buffer_id;
+	span->process_gaps = process->gaps;
+	span->stream_gaps = stream->gaps;
+	open_start(span, &start, &verdict);
+	set_offset(as, span, now);
+	inherit_offset(as, span);
+	if (record->header.flags & OTEL_RECORD_COUNTED)
+		add_carried(span, &verdict.carried);
+	if (start.fixed.time > stream->time)
+		stream->time = start.fixed.time;
+	if (!span->ended)
+		list_remove(&span->waiting);
+	if (!finish_if_complete(as, span)) {
+		touch(as, span);
+		weigh(as, span);
+	}
+	return verdict_result(as, &verdict, why);
+
+rejected:
+	as->counts->lost_rejected++;
+	return -EBADMSG;
+no_memory:
+	as->counts->lost_evicted++;
+	return 0;
+}
+
+static void end_span(struct assembler *as, struct open_span *span, struct stream *stream,
+		     const struct otel_end *end, uint64_t now)
+{
+	span->ended = true;
+	span->end = end->time;
+	span->end_unix = end->unix_time;
+	span->end_buffer_id = stream->buffer_id;
+	span->shared = end->flags & OTEL_END_SHARED;
+	span->promised = (struct carried){end->attributes, end->events, end->links};
+	/* Nobody counts names and states either. */
+	if (span->started && span->buffer_id == stream->buffer_id)
+		span->damaged = span->stream_gaps != stream->gaps;
+	if (finish_if_complete(as, span))
+		return;
+	wait_for_more(as, span, now);
+	touch(as, span);
+	weigh(as, span);
+}
+
+static int feed_end(struct assembler *as, struct process *process, struct stream *stream,
+		    const struct record *record, uint64_t now, const char **why)
+{
+	struct open_span *span;
+	struct otel_end end;
+
+	if (decode_end(record->payload, &end, why))
+		return -EBADMSG;
+	if (end.time > stream->time)
+		stream->time = end.time;
+	span = find(as, process, record->span_id);
+	if (span && span->ended && end.time >= span->end) {
+		as->counts->records_orphaned++;
+		return 0;
+	}
+	if (!span) {
+		span = add(as, process, record->span_id);
+		if (!span)
+			return 0;
+		set_offset(as, span, now);
+	}
+	span->records += !span->started;
+	end_span(as, span, stream, &end, now);
+	return 0;
+}
+
+/* The time of a record, exactly or as far as its neighbours tell, and its payload behind it. */
+static int timed(const struct record *record, const struct stream *stream,
+		 struct operation *operation, const char **why)
+{
+	struct otel_error error;
+
+	*operation = (struct operation){
+		.kind = record->header.kind,
+		.flags = record->header.flags,
+		.time = stream->time,
+		.payload = record->payload,
+	};
+	if (operation->kind == OTEL_RECORD_ERROR) {
+		if (decode_error(record->payload, &error, why))
+			return -EBADMSG;
+		operation->flags |= OTEL_RECORD_TIMED;
+		operation->time = error.time;
+		return 0;
+	}
+	if (!(operation->flags & OTEL_RECORD_TIMED))
+		return 0;
+	return decode_time(&operation->payload, &operation->time, why);
+}
+
+/* What an operation carries that is not looked into, yet. */
+static struct carried count(const struct operation *operation)
+{
+	struct wire_reader reader = wire_reader(operation->payload);
+	struct carried carried = {0};
+	struct wire_field field;
+
+	if (operation->kind == OTEL_RECORD_ATTRIBUTES)
+		while (wire_next(&reader, &field) > 0)
+			carried.attributes += field.number == 9;
+	carried.events = operation->kind == OTEL_RECORD_EVENT ||
+			 operation->kind == OTEL_RECORD_ERROR;
+	carried.links = operation->kind == OTEL_RECORD_LINK;
+	return carried;
+}
+
+/* Of a thread that did not start it, or before it is known who did. */
+static void defer(struct assembler *as, struct open_span *span, const struct operation *operation,
+		  struct verdict *verdict)
+{
+	verdict->carried = count(operation);
+	if (!open_defer(span, operation))
+		return;
+	/* Too many to remember: from here on their order among threads is that of arrival. */
+	merge(as, span);
+	if (open_defer(span, operation))
+		open_apply(span, operation, &as->scratch, verdict);
+}
+
+static int feed_operation(struct assembler *as, struct process *process, struct stream *stream,
+			  const struct record *record, uint64_t now, const char **why)
+{
+	struct verdict verdict = {0};
+	struct operation operation;
+	struct open_span *span;
+	bool orphan;
+
+	if (timed(record, stream, &operation, why))
+		return -EBADMSG;
+	if (operation.flags & OTEL_RECORD_TIMED && operation.time > stream->time)
+		stream->time = operation.time;
+	span = find(as, process, record->span_id);
+	if (span && span->ended)
+		orphan = stream->buffer_id == span->end_buffer_id || operation.time > span->end;
+	else
+		orphan = !span && !(operation.flags & OTEL_RECORD_TIMED);
+	if (!orphan && !span) {
+		span = add(as, process, record->span_id);
+		orphan = !span;
+		if (span) {
+			set_offset(as, span, now);
+			wait_for_more(as, span, now);
+		}
+	}
+	if (orphan) {
+		as->counts->records_orphaned++;
+		return 0;
+	}
+	span->records += !span->started;
+	if (span->started && span->buffer_id == stream->buffer_id)
+		open_apply(span, &operation, &as->scratch, &verdict);
+	else
+		defer(as, span, &operation, &verdict);
+	if (record->header.flags & OTEL_RECORD_COUNTED)
+		add_carried(span, &verdict.carried);
+	if (!finish_if_complete(as, span)) {
+		touch(as, span);
+		weigh(as, span);
+	}
+	return verdict_result(as, &verdict, why);
+}
+
+int assembler_feed(struct assembler *as, struct process *process, struct stream *stream,
+		   const struct record *record, uint64_t now, const char **why)
+{
+	switch (record->header.kind) {
+	case OTEL_RECORD_START:
+		return feed_start(as, process, stream, record, now, why);
+	case OTEL_RECORD_END:
+		return feed_end(as, process, stream, record, now, why);
+	case OTEL_RECORD_ATTRIBUTES:
+	case OTEL_RECORD_EVENT:
+	case OTEL_RECORD_LINK:
+	case OTEL_RECORD_STATUS:
+	case OTEL_RECORD_NAME:
+	case OTEL_RECORD_ERROR:
+		return feed_operation(as, process, stream, record, now, why);
+	default:
+		return 0;
+	}
+}

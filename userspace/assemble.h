@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Assembler: puts the records of a span, which may come from several threads and several flushes,
+ * back together into one finished span.
+ *
+ * Owns every span until it is finished; hands it to the sink given at creation. Single-threaded.
+ */
+#ifndef OTEL_BPF_ASSEMBLE_H
+#define OTEL_BPF_ASSEMBLE_H
+
+#include <stdbool.h>
+
+#include "decode.h"
+#include "intake.h"
+#include "process.h"
+#include "stream.h"
+
+/* How long records of other threads may be late: these hand over theirs within a second. */
+#define LINGER_NS UINT64_C(1200000000)
+
+/* What all open spans together may take. */
+#define ASSEMBLER_BYTES_MAX ((size_t)256 << 20)
+
+struct assembler;
+
+/**
+ * Creates one that keeps at most @options->max_open spans open; the span that was touched longest
+ * ago makes room for a new one, and is counted in @counts, as is all else. Both must outlive it.
+ * Returns NULL and sets errno (ENOMEM). Free with assembler_free().
+ */
+struct assembler *assembler_new(const struct intake_options *options, struct intake_counts *counts);
+
+/**
+ * Takes one whole record of a span. @now is CLOCK_MONOTONIC. Returns 0, or -EBADMSG and *@why if
+ * it, or a part of it, is malformed: the rest is taken.
+ */
+int assembler_feed(struct assembler *as, struct process *process, struct stream *stream,
+		   const struct record *record, uint64_t now, const char **why);
+
+/** Finishes all spans of a process that has ended at @now (of CLOCK_MONOTONIC of the host). */
+void assembler_end(struct assembler *as, struct process *process, uint64_t now);
+
+/** Finishes what has waited long enough for late records. */
+void assembler_tick(struct assembler *as, uint64_t now);
+
+/** Finishes every span, as incomplete if it has not ended. */
+void assembler_finish(struct assembler *as, uint64_t now);
+
+void assembler_free(struct assembler *as);
+
+#endif

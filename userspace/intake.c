@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "assemble.h"
+#include "log.h"
+#include "process.h"
+#include "resource.h"
+
+/* What comes from a process can be as late as its last flush was in the ring. */
+#define ENDED_NS UINT64_C(3000000000)
+
+/* Complaints about processes: so many at once, and one a second. */
+#define COMPLAINTS_MAX 20
+
+struct intake {
+	struct intake_counts counts;
+	struct processes processes;
+	struct assembler *assembler;
+	uint64_t now; /* the latest time that an event or a tick named */
+	uint64_t complaints;
+	uint64_t complaints_at;
+};
+
+/* What is wrong with a flush, to be said once it is done with. */
+struct complaint {
+	const char *why;
+	uint8_t kind;
+	size_t offset;
+	uint64_t n;
+};
+
+struct intake *intake_new(const struct intake_options *options)
+{
+	struct intake *intake = calloc(1, sizeof(*intake));
+
+	if (!intake)
+		return NULL;
+	if (processes_init(&intake->processes))
+		goto free_intake;
+	intake->assembler = assembler_new(options, &intake->counts);
+	if (!intake->assembler)
+		goto free_processes;
+	intake->complaints = COMPLAINTS_MAX;
+	return intake;
+
+free_processes:
+	processes_free(&intake->processes);
+free_intake:
+	free(intake);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void intake_free(struct intake *intake)
+{
+	if (!intake)
+		return;
+	assembler_free(intake->assembler);
+	processes_free(&intake->processes);
+	free(intake);
+}
+
+static void advance(struct intake *intake, uint64_t now)
+{
+	if (now > intake->now)
+		intake->now = now;
+}
+
+/* ---- Complaints ------------------------------------------------------------------------------- */
+
+static bool may_complain(struct intake *intake)
+{
+	uint64_t seconds = (intake->now - intake->complaints_at) / 1000000000u;
+
+	if (seconds) {
+		intake->complaints_at = intake->now;
+		intake->complaints += seconds < COMPLAINTS_MAX ? seconds : COMPLAINTS_MAX;
+		if (intake->complaints > COMPLAINTS_MAX)
+			intake->complaints = COMPLAINTS_MAX;
+	}
+	if (!intake->complaints)
+		return false;
+	intake->complaints--;
+	return true;
+}
+
+static void reject(struct intake *intake, struct complaint *complaint, const char *why,
+		   uint8_t kind, size_t offset)
+{
+	intake->counts.records_rejected++;
+	if (!complaint->n++) {
+		complaint->why = why;
+		complaint->kind = kind;
+		complaint->offset = offset;
+	}
+}
+
+static void complain(struct intake *intake, struct process *process,
+		     const struct complaint *complaint)
+{
+	char name[64];
+
+	process->rejected += complaint->n;
+	process_name(process, name, sizeof(name));
+	if (process->bad_environment && !process->bad_environment_reported && may_complain(intake)) {
+		process->bad_environment_reported = true;
+		log_info("process %u (%s): OTEL_RESOURCE_ATTRIBUTES ignored: not a list of key=value",
+			 process->id.pid, name);
+	}
+	if (!complaint->n || process->reported || !may_complain(intake))
+		return;
+	process->reported = true;
+	log_error("process %u (%s): %llu malformed record%s dropped (%s in %s at offset %zu)",
+		  process->id.pid, name, (unsigned long long)complaint->n,
+		  complaint->n == 1 ? "" : "s", complaint->why,
+		  complaint->kind ? record_name(complaint->kind) : "a flush", complaint->offset);
+}
+
+/* ---- Processes -------------------------------------------------------------------------------- */
+
+/* A value that never became whole; if it was a START, so did the span. */
+static bool drop_pieces(struct intake *intake, struct stream *stream)
+{
+	if (!stream_drop(stream, &intake->processes.pieces))
+		return false;
+	if (stream->first.header.kind == OTEL_RECORD_START)
+		intake->counts.lost_rejected++;
+	return true;
+}
+
+static void end_process(struct intake *intake, struct process *process, int status, uint64_t at)
+{
+	struct list *link;
+
+	process->exit_status = status;
+	assembler_end(intake->assembler, process, at);
+	for (link = process->streams.next; link != &process->streams; link = link->next)
+		drop_pieces(intake, list_entry(link, struct stream, sibling));
+	process_end(&intake->processes, process, at);
+}
+
+static void forget_ended(struct intake *intake)
+{
+	struct processes *all = &intake->processes;
+
+	while (!list_empty(&all->ended)) {
+		struct process *it = list_entry(all->ended.next, struct process, order);
+
+		if (it->ended_at + ENDED_NS > intake->now && all->n < PROCESSES_MAX &&
+		    all->n - all->n_living <= PROCESSES_ENDED_MAX)
+			return;
+		process_remove(all, it);
+	}
+}
+
+/* A process that is new here; what it replaces is over. */
+static struct process *add_process(struct intake *intake, const struct process_id *id,
+				   uint64_t now)
+{
+	struct process *before = process_find_replaced(&intake->processes, id), *process;
+
+	if (before)
+		end_process(intake, before, 0, now);
+	forget_ended(intake);
+	if (intake->processes.n >= PROCESSES_MAX) {
+		end_process(intake,
+			    list_entry(intake->processes.living.next, struct process, order), 0, now);
+		forget_ended(intake);
+	}
+	process = process_add(&intake->processes, id);
+	if (process && before)
+		process->facts.parent_pid = before->facts.parent_pid;
+	return process;
+}
+
+static void detect(struct process *process)
+{
+	uint32_t parent_pid = process->facts.parent_pid;
+	struct facts facts;
+
+	if (detect_process(&process->id, &facts))
+		return;
+	facts_free(&process->facts);
+	process->facts = facts;
+	process->shift.same = facts.same_clock;
+	if (parent_pid)
+		process->facts.parent_pid = parent_pid;
+}
+
+/* The process of an event that says nothing about it but its id. */
+static struct process *get_process(struct intake *intake, const struct event *event)
+{
+	struct process *process = process_find(&intake->processes, &event->process);
+
+	if (process) {
+		process_touch(&intake->processes, process);
+		return process;
+	}
+	process = add_process(intake, &event->process, event->time);
+	if (process)
+		detect(process);
+	return process;
+}
+
+/* ---- Forks, execs, exits ---------------------------------------------------------------------- */
+
+/* A fork copies all that the program knows of itself. */
+static void inherit(struct process *process, const struct process *parent)
+{
+	struct blob fields = {0};
+	const char *why;
+
+	facts_free(&process->facts);
+	(void)facts_copy(&process->facts, &parent->facts);
+	process->shift = parent->shift;
+	process->language = parent->language;
+	(void)blob_append(&process->environment, parent->environment.data, parent->environment.size);
+	if (parent->by_program.n && !blob_reserve(&fields, attributes_size(&parent->by_program))) {
+		fields.size = (size_t)(attributes_write(&parent->by_program, fields.data) - fields.data);
+		(void)resource_merge(process, blob_bytes(&fields), &why);
+		blob_free(&fields);
+	}
+}
+
+static int take_fork(struct intake *intake, const struct event *event, struct bytes body)
+{
+	struct event_fork fork;
+	struct process *process, *parent;
+
+	if (body.size < sizeof(fork))
+		return -EBADMSG;
+	memcpy(&fork, body.data, sizeof(fork));
+	if (process_find(&intake->processes, &event->process))
+		return 0;
+	process = add_process(intake, &event->process, event->time);
+	if (!process)
+		return 0;
+	process->whole = true;
+	parent = process_find(&intake->processes, &fork.parent);
+	if (parent)
+		inherit(process, parent);
+	else
+		detect(process);
+	process->facts.parent_pid = fork.parent.pid;
+	return 0;
+}
+
+static int take_exec(struct intake *intake, const struct event *event, struct bytes body)
+{
+	struct event_exec exec;
+	struct process *process;
+	struct facts *facts;
+	const char *strings;
+
+	if (body.size < sizeof(exec))
+		return -EBADMSG;
+	memcpy(&exec, body.data, sizeof(exec));
+	strings = (const char *)body.data + sizeof(exec);
+	if ((uint64_t)exec.filename_size + exec.arguments_size > body.size - sizeof(exec))
+		return -EBADMSG;
+	process = process_find(&intake->processes, &event->process);
+	if (!process) {
+		process = add_process(intake, &event->process, event->time);
+		if (!process)
+			return 0;
+		process->whole = true;
+	}
+	detect(process);
+	facts = &process->facts;
+	/* The path in the event may be relative, or a script's: only if there is no better one. */
+	if (!facts->executable && exec.filename_size)
+		facts->executable = strndup(strings, exec.filename_size);
+	if (!facts->command && exec.arguments_size)
+		facts->command = strndup(strings + exec.filename_size, exec.arguments_size);
+	return 0;
+}
+
+static int take_exit(struct intake *intake, const struct event *event, struct bytes body)
+{
+	struct event_exit it;
+	struct process *process;
+
+	if (body.size < sizeof(it))
+		return -EBADMSG;
+	memcpy(&it, body.data, sizeof(it));
+	process = process_find(&intake->processes, &event->process);
+	if (process && !process->ended)
+		end_process(intake, process, it.status, event->time);
+	return 0;
+}
+
+static int take_anchor(struct intake *intake, const struct event *event, struct bytes body)
+{
+	struct process *process = get_process(intake, event);
+	struct complaint complaint = {0};
+	struct anchor anchor;
+	const char *why;
+
+	if (!process)
+		return 0;
+	if (decode_anchor(body, &anchor, &why)) {
+		reject(intake, &complaint, why, 0, 0);
+		complain(intake, process, &complaint);
+		return -EBADMSG;
+	}
+	process->language = (uint16_t)anchor.language;
+	blob_reset(&process->environment, OTEL_ANCHOR_SIZE);
+	(void)blob_append(&process->environment, anchor.environment.data, anchor.environment.size);
+	resource_unref(process->resource);
+	process->resource = NULL;
+	return 0;
+}
+
+/* ---- Flushes ---------------------------------------------------------------------------------- */
+
+/* What a count that only grows has grown by; what no machine can have done is a lie. */
+static uint64_t grown(uint64_t *count, uint64_t now)
+{
+	uint64_t by = now > *count ? now - *count : 0;
+
+	if (by)
+		*count = now;
+	return by <= UINT32_MAX ? by : 0;
+}
+
+static void take_counts(struct intake *intake, struct stream *stream,
+			const struct otel_buffer *header, bool first)
+{
+	struct intake_counts *counts = &intake->counts;
+	struct process *process = stream->process;
+	uint64_t dropped;
+
+	/* What was before us is not ours to count. */
+	if (first && !process->whole && header->position) {
+		stream->started = header->started_before;
+		stream->not_sampled = header->not_sampled;
+		stream->dropped = header->dropped;
+		stream->dropped_starts = header->dropped_starts;
+	}
+	process->claimed += grown(&stream->started, header->started);
+	counts->not_sampled += grown(&stream->not_sampled, header->not_sampled);
+	dropped = grown(&stream->dropped_starts, header->dropped_starts);
+	counts->started += dropped;
+	counts->lost_dropped += dropped;
+	process->seen += dropped;
+}
+
+static void count_start(struct intake *intake, struct process *process, uint64_t n)
+{
+	intake->counts.started += n;
+	process->seen += n;
+}
+
+static void take_resource(struct intake *intake, struct process *process,
+			  const struct record *record, struct complaint *complaint, size_t offset)
+{
+	const char *why;
+	int found = resource_merge(process, record->payload, &why);
+
+	if (found < 0)
+		reject(intake, complaint, why, record->header.kind, offset);
+	else
+		intake->counts.records_repaired += found > 0;
+}
+
+/* One record that was not here before. */
+static void take_record(struct intake *intake, struct stream *stream, struct record *record,
+			struct complaint *complaint, size_t offset)
+{
+	const uint8_t pieces = OTEL_RECORD_MORE | OTEL_RECORD_CONTINUED;
+	struct process *process = stream->process;
+	const struct otel_record *header = &record->header;
+	bool in_pieces = header->flags & pieces;
+	const char *why = "value in pieces cut off";
+	int found = 1;
+
+	if (stream->joining && !(header->flags & OTEL_RECORD_CONTINUED)) {
+		reject(intake, complaint, why, stream->first.header.kind, offset);
+		drop_pieces(intake, stream);
+	}
+	if (header->kind == OTEL_RECORD_START && !(header->flags & OTEL_RECORD_CONTINUED))
+		count_start(intake, process, 1);
+	if (in_pieces) {
+		uint8_t kind = stream->joining ? stream->first.header.kind : header->kind;
+		bool continued = header->flags & OTEL_RECORD_CONTINUED && !stream->joining;
+
+		found = stream_join(stream, record, &intake->processes.pieces);
+		if (found < 0) {
+			if (kind == OTEL_RECORD_START && !continued)
+				intake->counts.lost_rejected++;
+			why = found == -EFBIG ? "value too large" : "pieces that do not fit";
+			reject(intake, complaint, why, kind, offset);
+		}
+	} else {
+		stream->skipping = false;
+	}
+	if (found <= 0)
+		return;
+	if (header->kind == OTEL_RECORD_RESOURCE)
+		take_resource(intake, process, record, complaint, offset);
+	else if (assembler_feed(intake->assembler, process, stream, record, intake->now, &why))
+		reject(intake, complaint, why, header->kind, offset);
+	if (in_pieces)
+		stream_drop(stream, &intake->processes.pieces);
+}
+
+/*
+ * The rest of a flush behind a record whose size is broken. Spans were started in it that will
+ * never be seen: the header says how many, and no more than would fit.
+ */
+static void give_up(struct intake *intake, struct stream *stream, const struct flush *flush,
+		    uint64_t starts, size_t rest)
+{
+	uint64_t claimed = flush->header.started - flush->header.started_before, lost;
+	uint64_t most = rest / (sizeof(struct otel_record) + sizeof(struct otel_start));
+
+	lost = claimed > starts ? claimed - starts : 0;
+	if (lost > most)
+		lost = most;
+	count_start(intake, stream->process, lost);
+	intake->counts.lost_rejected += lost;
+	drop_pieces(intake, stream);
+	stream->skipping = true;
+	/* Like a hole: something of the spans that are open may have been in there. */
+	stream->gaps++;
+	stream->process->gaps++;
+}
+
+static void take_records(struct intake *intake, struct stream *stream, const struct flush *flush,
+			 size_t overlap, struct complaint *complaint)
+{
+	struct bytes rest = flush->records;
+	struct record record;
+	uint64_t starts = 0;
+	const char *why;
+	size_t offset;
+	int err;
+
+	while (rest.size) {
+		offset = flush->records.size - rest.size;
+		err = decode_record(&rest, &record, &why);
+		if (err == -EPROTO) {
+			reject(intake, complaint, why, 0, offset);
+			give_up(intake, stream, flush, starts, rest.size);
+			return;
+		}
+		if (record.header.kind == OTEL_RECORD_START &&
+		    !(record.header.flags & OTEL_RECORD_CONTINUED))
+			starts++;
+		if (offset < overlap)
+			continue;
+		if (!err) {
+			take_record(intake, stream, &record, complaint, offset);
+			continue;
+		}
+		reject(intake, complaint, why, record.header.kind, offset);
+		if (record.header.kind == OTEL_RECORD_START &&
+		    !(record.header.flags & OTEL_RECORD_CONTINUED)) {
+			count_start(intake, stream->process, 1);
+			intake->counts.lost_rejected++;
+		}
+	}
+}
+
+static int take_flush(struct intake *intake, const struct event *event, struct bytes body)
+{
+	struct process *process = get_process(intake, event);
+	struct complaint complaint = {0};
+	struct stream_news news;
+	struct stream *stream;
+	struct flush flush;
+	const char *why;
+	bool first;
+
+	if (!process)
+		return 0;
+	if (decode_flush(body, &flush, &why))
+		goto rejected;
+	stream = process_stream(&intake->processes, process, flush.header.buffer_id);
+	if (!stream)
+		return 0;
+	first = stream->expected == UINT64_MAX;
+	why = "impossible position";
+	if (stream_advance(stream, &flush, process->whole, &news))
+		goto rejected;
+	clock_shift_learn(&process->shift, flush.header.clock_time, event->time);
+	take_counts(intake, stream, &flush.header, first);
+	if (news.seen) {
+		intake->counts.duplicates += flush.records.size != 0;
+		return 0;
+	}
+	if (news.gap || (first && flush.header.position)) {
+		drop_pieces(intake, stream);
+		stream->skipping = true;
+	}
+	if (news.gap) {
+		intake->counts.gap_bytes += news.gap;
+		process->gaps++;
+	}
+	take_records(intake, stream, &flush, news.overlap, &complaint);
+	if (process->ended)
+		assembler_end(intake->assembler, process, process->ended_at);
+	complain(intake, process, &complaint);
+	return 0;
+
+rejected:
+	reject(intake, &complaint, why, 0, 0);
+	complain(intake, process, &complaint);
+	return -EBADMSG;
+}
+
+/* ---- The interface ---------------------------------------------------------------------------- */
+
+int intake_event(struct intake *intake, const void *data, size_t size)
+{
+	struct event event;
+	struct bytes body;
+
+	if (size < sizeof(event))
+		return -EBADMSG;
+	memcpy(&event, data, sizeof(event));
+	if (event.size > size - sizeof(event))
+		return -EBADMSG;
+	body = (struct bytes){.data = (const uint8_t *)data + sizeof(event), .size = event.size};
+	advance(intake, event.time);
+	switch (event.kind) {
+	case EVENT_FLUSH:
+		return take_flush(intake, &event, body);
+	case EVENT_ANCHOR:
+		return take_anchor(intake, &event, body);
+	case EVENT_FORK:
+		return take_fork(intake, &event, body);
+	case EVENT_EXEC:
+		return take_exec(intake, &event, body);
+	case EVENT_EXIT:
+		return take_exit(intake, &event, body);
+	default:
+		return -EBADMSG;
+	}
+}
+
+void intake_lost(struct intake *intake, const struct process_id *id,
+		 const struct loss_counts *lost)
+{
+	struct process *process = process_find(&intake->processes, id);
+	uint64_t spans = 0;
+
+	for (int reason = 0; reason < LOSSES; reason++)
+		spans += lost->spans[reason];
+	intake->counts.started += spans;
+	intake->counts.lost_ring += spans;
+	if (process)
+		process->seen += spans;
+}
+
+void intake_tick(struct intake *intake, uint64_t now)
+{
+	advance(intake, now);
+	assembler_tick(intake->assembler, intake->now);
+	forget_ended(intake);
+}
+
+void intake_finish(struct intake *intake)
+{
+	struct list *link;
+
+	assembler_finish(intake->assembler, intake->now);
+	for (link = intake->processes.streams.next; link != &intake->processes.streams;
+	     link = link->next)
+		drop_pieces(intake, list_entry(link, struct stream, used));
+}
+
+size_t intake_processes(const struct intake *intake)
+{
+	return intake->processes.n_living;
+}
+
+void intake_counts(const struct intake *intake, struct intake_counts *out)
+{
+	const struct processes *all = &intake->processes;
+	const struct list *link;
+
+	*out = intake->counts;
+	out->lost_rejected += all->cut_starts;
+	out->unexplained = all->unexplained;
+	for (link = all->living.next; link != &all->living; link = link->next)
+		out->unexplained += process_unexplained(list_entry(link, struct process, order));
+	for (link = all->ended.next; link != &all->ended; link = link->next)
+		out->unexplained += process_unexplained(list_entry(link, struct process, order));
+}

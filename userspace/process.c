@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "process.h"
+
+#include <string.h>
+
+#include "hash.h"
+
+#define BUCKETS 4096u
+#define STREAM_BUCKETS 16384u
+
+int processes_init(struct processes *processes)
+{
+	*processes = (struct processes){.room = BUCKETS, .secret = hash_secret()};
+	list_init(&processes->living);
+	list_init(&processes->ended);
+	list_init(&processes->streams);
+	processes->buckets = calloc(BUCKETS, sizeof(struct process *));
+	processes->stream_buckets = calloc(STREAM_BUCKETS, sizeof(struct stream *));
+	if (processes->buckets && processes->stream_buckets)
+		return 0;
+	free(processes->buckets);
+	free(processes->stream_buckets);
+	return -ENOMEM;
+}
+
+static void remove_all(struct processes *processes, struct list *list)
+{
+	while (!list_empty(list))
+		process_remove(processes, list_entry(list->next, struct process, order));
+}
+
+void processes_free(struct processes *processes)
+{
+	remove_all(processes, &processes->living);
+	remove_all(processes, &processes->ended);
+	free(processes->buckets);
+	free(processes->stream_buckets);
+}
+
+/* By pid only: whoever has a pid now tells that the one before is gone. */
+static struct process **bucket(const struct processes *processes, uint32_t pid)
+{
+	return &processes->buckets[hash_u64(processes->secret, pid, 0) & (processes->room - 1)];
+}
+
+struct process *process_find(const struct processes *processes, const struct process_id *id)
+{
+	struct process *it = *bucket(processes, id->pid);
+
+	while (it && (it->id.pid != id->pid || it->id.execs != id->execs ||
+		      it->id.start_time != id->start_time))
+		it = it->next_hash;
+	return it;
+}
+
+struct process *process_find_replaced(const struct processes *processes,
+				      const struct process_id *id)
+{
+	struct process *it = *bucket(processes, id->pid);
+
+	/* Events of before an exec can be late: only what is older is replaced. */
+	while (it && (it->id.pid != id->pid || it->ended || it->id.start_time > id->start_time ||
+		      (it->id.start_time == id->start_time && it->id.execs >= id->execs)))
+		it = it->next_hash;
+	return it;
+}
+
+struct process *process_add(struct processes *processes, const struct process_id *id)
+{
+	struct process *it = calloc(1, sizeof(*it)), **head;
+
+	if (!it)
+		return NULL;
+	it->id = *id;
+	it->exit_status = -1;
+	list_init(&it->streams);
+	list_init(&it->open);
+	head = bucket(processes, id->pid);
+	it->next_hash = *head;
+	*head = it;
+	list_add(&processes->living, &it->order);
+	processes->n++;
+	processes->n_living++;
+	return it;
+}
+
+void process_touch(struct processes *processes, struct process *process)
+{
+	if (!process->ended)
+		list_move(&processes->living, &process->order);
+}
+
+void process_end(struct processes *processes, struct process *process, uint64_t now)
+{
+	if (process->ended)
+		return;
+	process->ended = true;
+	process->ended_at = now;
+	processes->n_living--;
+	list_move(&processes->ended, &process->order);
+	scopes_free(&process->scopes);
+}
+
+uint64_t process_unexplained(const struct process *process)
+{
+	return process->claimed > process->seen ? process->claimed - process->seen : 0;
+}
+
+static struct stream **stream_bucket(const struct processes *processes,
+				     const struct process *process, uint64_t buffer_id)
+{
+	uint64_t hash = hash_u64(processes->secret, (uint64_t)(uintptr_t)process, buffer_id);
+
+	return &processes->stream_buckets[hash & (STREAM_BUCKETS - 1)];
+}
+
+static void stream_remove(struct processes *processes, struct stream *stream)
+{
+	struct stream **p = stream_bucket(processes, stream->process, stream->buffer_id);
+
+	while (*p != stream)
+		p = &(*p)->next_hash;
+	*p = stream->next_hash;
+	list_remove(&stream->used);
+	list_remove(&stream->sibling);
+	if (stream_drop(stream, &processes->pieces) && stream->first.header.kind == OTEL_RECORD_START)
+		processes->cut_starts++;
+	stream->process->n_streams--;
+	processes->n_streams--;
+	free(stream);
+}
+
+void process_remove(struct processes *processes, struct process *process)
+{
+	struct process **p = bucket(processes, process->id.pid);
+
+	while (!list_empty(&process->streams))
+		stream_remove(processes,
+			      list_entry(process->streams.next, struct stream, sibling));
+	while (*p != process)
+		p = &(*p)->next_hash;
+	*p = process->next_hash;
+	list_remove(&process->order);
+	processes->n--;
+	processes->n_living -= !process->ended;
+	processes->unexplained += process_unexplained(process);
+	scopes_free(&process->scopes);
+	resource_unref(process->resource);
+	attributes_free(&process->by_program);
+	blob_free(&process->environment);
+	facts_free(&process->facts);
+	free(process);
+}
+
+struct stream *process_stream(struct processes *processes, struct process *process,
+			      uint64_t buffer_id)
+{
+	struct stream **head = stream_bucket(processes, process, buffer_id), *it = *head;
+
+	while (it && (it->process != process || it->buffer_id != buffer_id))
+		it = it->next_hash;
+	if (it) {
+		list_move(&processes->streams, &it->used);
+		list_move(&process->streams, &it->sibling);
+		return it;
+	}
+	/* Threads that come and go leave theirs behind: nobody says which are over for good. */
+	if (process->n_streams >= STREAMS_OF_PROCESS_MAX)
+		stream_remove(processes,
+			      list_entry(process->streams.next, struct stream, sibling));
+	else if (processes->n_streams >= STREAMS_MAX)
+		stream_remove(processes, list_entry(processes->streams.next, struct stream, used));
+	it = calloc(1, sizeof(*it));
+	if (!it)
+		return NULL;
+	it->process = process;
+	it->buffer_id = buffer_id;
+	it->expected = UINT64_MAX;
+	it->next_hash = *head;
+	*head = it;
+	list_add(&processes->streams, &it->used);
+	list_add(&process->streams, &it->sibling);
+	process->n_streams++;
+	processes->n_streams++;
+	return it;
+}
+
+void process_name(const struct process *process, char *text, size_t room)
+{
+	const char *path = process->facts.executable, *name;
+	size_t size = 0;
+
+	name = path ? strrchr(path, '/') : NULL;
+	name = name ? name + 1 : path;
+	for (; name && *name && size < room - 1; name++)
+		text[size++] = *name >= 0x20 && *name < 0x7f ? *name : '?';
+	if (!size)
+		text[size++] = '?';
+	text[size] = '\0';
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes, as long as they live and a little longer: who they are, their streams, scopes and
+ * resource, and a list of the spans that they have open (which the assembler keeps).
+ */
+#ifndef OTEL_BPF_PROCESS_H
+#define OTEL_BPF_PROCESS_H
+
+#include <stdbool.h>
+
+#include "../bpf/event.h"
+#include "attributes.h"
+#include "clock.h"
+#include "detect.h"
+#include "list.h"
+#include "scopes.h"
+#include "stream.h"
+
+struct process {
+	struct process *next_hash;
+	struct list order; /* the living: least recently heard of first; the dead: as they died */
+	struct process_id id;
+	bool whole; /* known since its FORK or EXEC: nothing of it happened before */
+	bool ended;
+	int exit_status; /* as wait(2) has it; -1: not known to us, still running */
+	uint64_t ended_at;
+	struct list streams;
+	size_t n_streams;
+	struct list open; /* struct open_span, least recently touched first */
+	size_t n_open;
+	uint64_t gaps;
+	struct clock_shift shift;
+	struct facts facts;
+	uint16_t language; /* enum otel_language */
+	struct blob environment;
+	struct attributes by_program; /* what RESOURCE records said */
+	char instance[37];
+	struct resource *resource; /* NULL: to be built */
+	struct scopes scopes;
+	uint64_t claimed; /* spans started, by the headers */
+	uint64_t seen;	  /* spans started, by what is accounted for */
+	uint64_t rejected;
+	bool reported;
+	bool bad_environment; /* OTEL_RESOURCE_ATTRIBUTES makes no sense */
+	bool bad_environment_reported;
+};
+
+struct processes {
+	struct process **buckets;
+	size_t room; /* a power of two */
+	size_t n;
+	size_t n_living;
+	struct list living;
+	struct list ended;
+	struct stream **stream_buckets;
+	size_t n_streams;
+	struct list streams; /* of all processes, the one that is silent the longest first */
+	size_t pieces;	     /* memory in values that are not whole */
+	uint64_t secret;
+	uint64_t unexplained; /* of processes that are forgotten */
+	uint64_t cut_starts;  /* STARTs of which not all pieces came, in streams forgotten */
+};
+
+#define PROCESSES_MAX 65536
+#define PROCESSES_ENDED_MAX 4096
+#define STREAMS_MAX 262144
+#define STREAMS_OF_PROCESS_MAX 16384
+
+/** Returns 0 or -ENOMEM. */
+int processes_init(struct processes *processes);
+void processes_free(struct processes *processes);
+
+struct process *process_find(const struct processes *processes, const struct process_id *id);
+
+/** One with another exec of the same process, or with the same pid, that is not ended; or NULL. */
+struct process *process_find_replaced(const struct processes *processes,
+				      const struct process_id *id);
+
+/** A new one, of which nothing is known yet. NULL: no memory. */
+struct process *process_add(struct processes *processes, const struct process_id *id);
+
+/** It was heard of just now. */
+void process_touch(struct processes *processes, struct process *process);
+
+/** It has ended; it is kept for what is late. */
+void process_end(struct processes *processes, struct process *process, uint64_t now);
+
+/** Forgets it. Its spans must have been finished. */
+void process_remove(struct processes *processes, struct process *process);
+
+/** The stream of a buffer, made if it is not known. NULL: no memory. */
+struct stream *process_stream(struct processes *processes, struct process *process,
+			      uint64_t buffer_id);
+
+/** Spans that were started by the headers of @process, and that nothing accounts for. */
+uint64_t process_unexplained(const struct process *process);
+
+/** What people call it: the executable's name, printable, or "?". */
+void process_name(const struct process *process, char *text, size_t room);
+
+#endif
