@@ -154,7 +154,7 @@ static void report_overflow(struct exporter *ex)
 	uint64_t dropped = ex->counts.queue_full;
 	bool overflow = ex->overflow;
 
-	if (overflow == ex->health.overflow)
+	if (overflow == ex->health.overflow.said)
 		return;
 	pthread_mutex_unlock(&ex->lock);
 	health_overflow(&ex->health, overflow, dropped, now_ms());

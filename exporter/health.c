@@ -6,59 +6,67 @@
 
 #include "log.h"
 
-/* Two states may alternate from batch to batch: then say it every now and then. */
-#define WARNING_EVERY_MS 60000
-#define OVERFLOW_EVERY_MS 10000
+/* What ends and begins again before this is not worth another line. */
+#define QUIET_MS 30000
 
 void health_init(struct health *health, const char *name)
 {
 	*health = (struct health){.name = name};
 }
 
+/* Returns true if this is to be said. */
+static bool begins(struct health_state *state, uint64_t now_ms)
+{
+	if (!state->on)
+		state->since_ms = now_ms;
+	state->on = true;
+	if (state->said || now_ms < state->quiet_until_ms)
+		return false;
+	state->said = true;
+	state->quiet_until_ms = now_ms + QUIET_MS;
+	return true;
+}
+
+/* Returns true if this is to be said: only after the beginning was. */
+static bool ends(struct health_state *state)
+{
+	bool said = state->said;
+
+	state->on = false;
+	state->said = false;
+	return said;
+}
+
+static uint64_t seconds_since(const struct health_state *state, uint64_t now_ms)
+{
+	return (now_ms - state->since_ms + 500) / 1000;
+}
+
 void health_unreachable(struct health *health, const char *message, uint64_t now_ms)
 {
-	if (health->unreachable)
-		return;
-	health->unreachable = true;
-	health->unreachable_since_ms = now_ms;
-	log_error("%s: %s; will keep trying", health->name,
-		  *message ? message : "cannot deliver spans now");
+	if (begins(&health->unreachable, now_ms))
+		log_error("%s: %s; will keep trying", health->name,
+			  *message ? message : "cannot deliver spans now");
 }
 
 void health_gave_up(struct health *health, size_t n, uint64_t now_ms)
 {
-	if (health->gave_up)
-		return;
-	health->gave_up = true;
-	log_error("%s: still cannot deliver after %" PRIu64
-		  " s: %zu spans are dropped, and all that "
-		  "wait as long",
-		  health->name, (now_ms - health->unreachable_since_ms + 500) / 1000, n);
+	if (begins(&health->gave_up, now_ms))
+		log_error("%s: still cannot deliver after %" PRIu64
+			  " s: %zu spans are dropped, and all that wait as long",
+			  health->name, seconds_since(&health->unreachable, now_ms), n);
 }
 
-void health_delivered(struct health *health, int err, size_t rejected, const char *message,
-		      uint64_t now_ms)
+static void accepted(struct health *health, size_t rejected, const char *message, uint64_t now_ms)
 {
-	if (health->unreachable) {
-		health->unreachable = false;
-		health->gave_up = false;
-		log_info("%s: delivers spans again, after %" PRIu64 " s", health->name,
-			 (now_ms - health->unreachable_since_ms + 500) / 1000);
-	}
-	if (err) {
-		if (!health->refused)
-			log_error("%s: %s; spans are lost until that changes", health->name,
-				  *message ? message : strerror(-err));
-		health->refused = true;
-		return;
-	}
-	if (health->refused && !rejected) {
-		health->refused = false;
+	if (!rejected && ends(&health->refused))
 		log_info("%s: spans are accepted again", health->name);
-	}
-	if ((!rejected && !*message) || now_ms < health->next_warning_ms)
+	if (!rejected && !*message) {
+		ends(&health->partly); /* nobody needs to know */
 		return;
-	health->next_warning_ms = now_ms + WARNING_EVERY_MS;
+	}
+	if (!begins(&health->partly, now_ms))
+		return;
 	if (rejected)
 		log_error("%s: %zu spans were rejected: %s", health->name, rejected,
 			  *message ? message : "the receiver does not say why");
@@ -66,16 +74,29 @@ void health_delivered(struct health *health, int err, size_t rejected, const cha
 		log_info("%s: %s", health->name, message);
 }
 
+void health_delivered(struct health *health, int err, size_t rejected, const char *message,
+		      uint64_t now_ms)
+{
+	ends(&health->gave_up);
+	if (ends(&health->unreachable))
+		log_info("%s: delivers spans again, after %" PRIu64 " s", health->name,
+			 seconds_since(&health->unreachable, now_ms));
+	if (!err)
+		accepted(health, rejected, message, now_ms);
+	else if (begins(&health->refused, now_ms))
+		log_error("%s: %s; spans are lost until that changes", health->name,
+			  *message ? message : strerror(-err));
+}
+
 void health_overflow(struct health *health, bool overflow, uint64_t dropped, uint64_t now_ms)
 {
-	if (overflow == health->overflow || (overflow && now_ms < health->next_overflow_ms))
-		return;
-	health->overflow = overflow;
 	if (overflow) {
-		health->next_overflow_ms = now_ms + OVERFLOW_EVERY_MS;
-		log_error("%s: the queue is full: new spans are dropped", health->name);
+		if (begins(&health->overflow, now_ms))
+			log_error("%s: the queue is full: new spans are dropped", health->name);
 		return;
 	}
+	if (!ends(&health->overflow))
+		return;
 	log_info("%s: the queue has room again; %" PRIu64 " spans were dropped", health->name,
 		 dropped - health->dropped_before);
 	health->dropped_before = dropped;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an exporter tells people about its destination: once when something begins, once when it
- * ends, however many batches it is about.
+ * ends, however many batches it is about, and not again and again if it comes and goes.
  */
 #ifndef OTEL_BPF_HEALTH_H
 #define OTEL_BPF_HEALTH_H
@@ -10,16 +10,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct health_state {
+	bool on;
+	bool said;
+	uint64_t since_ms;
+	uint64_t quiet_until_ms;
+};
+
 struct health {
 	const char *name;
-	bool unreachable;
-	bool gave_up; /* since it is unreachable */
-	bool refused;
-	bool overflow; /* was said, and its end was not */
-	uint64_t unreachable_since_ms;
-	uint64_t next_warning_ms;  /* about parts of batches */
-	uint64_t next_overflow_ms; /* an overflow before this is not worth another line */
-	uint64_t dropped_before;   /* spans, when the overflow was said */
+	struct health_state unreachable;
+	struct health_state gave_up; /* since it is unreachable */
+	struct health_state refused;
+	struct health_state partly; /* refused */
+	struct health_state overflow;
+	uint64_t dropped_before; /* spans, when the overflow was said */
 };
 
 void health_init(struct health *health, const char *name);
