@@ -43,7 +43,8 @@ static int silent(enum libbpf_print_level level, const char *format, va_list arg
 {
 	char line[512];
 
-	(void)level;
+	if (level == LIBBPF_DEBUG)
+		return 0;
 	vsnprintf(line, sizeof(line), format, arguments);
 	line[strcspn(line, "\n")] = 0;
 	log_debug("%s", line);

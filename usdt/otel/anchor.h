@@ -134,7 +134,7 @@ OTEL_COLD_ otel_u64 *otel_image_anchor_(const struct otel_image_ *image)
 
 		if (header->type != 4 /* PT_NOTE */)
 			continue;
-		while ((unsigned long)(end - at) >= 12) {
+		while (end - at >= 12) {
 			const otel_u32 *note = (const otel_u32 *)at;
 			const char *name = at + 12;
 			const char *value = name + ((note[0] + align - 1) & -align);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Discovery: which files a process and its descendants have mapped as code. What is linked to the
+ * command is found before it runs, what it starts or loads later while it does: the kernel reports
+ * executable mappings of the process tree (perf events), so no file is missed, and nobody else on the
+ * host pays for it.
+ *
+ * Single-threaded.
+ */
+#ifndef OTEL_BPF_DISCOVER_H
+#define OTEL_BPF_DISCOVER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "launch.h"
+
+/* A piece of a file was mapped as code: @offset of the file is at @address in process @pid. */
+struct mapping {
+	uint32_t pid;
+	uint64_t address;
+	uint64_t offset;
+	const char *path; /* through which the file can be opened now, whatever its mount namespace */
+	const char *name; /* as the process knows it, for messages */
+};
+
+typedef void (*discover_fn)(void *self, const struct mapping *mapping);
+
+/**
+ * Calls @found for the command's file, its script's interpreter and the libraries linked to it, by
+ * asking its own dynamic loader; address, offset and pid are 0.
+ */
+void discover_linked(const struct launch *launch, discover_fn found, void *self);
+
+struct discovery;
+
+/** Watches @pid and all that it will fork. Returns 0 or a negative errno. */
+int discovery_new(pid_t pid, discover_fn found, void *self, struct discovery **out);
+
+/** Adds its descriptors to an epoll instance, with @data. */
+int discovery_poll(struct discovery *discovery, int epoll, uint64_t data);
+
+/** Reports what has been mapped since the last call. */
+void discovery_read(struct discovery *discovery);
+
+/** NULL is allowed. */
+void discovery_free(struct discovery *discovery);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define MAX_EXPORTERS 16
+
+struct pipeline {
+	size_t count;
+	struct exporter *exporters[MAX_EXPORTERS];
+};
+
+/* An empty variable is one that is not set (OpenTelemetry: Configuration, common rules). */
+static const char *environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+/* OpenTelemetry: OTLP exporter, Endpoint URLs: a base gets the path of the signal. */
+static int with_signal_path(const char *base, char *url, size_t size)
+{
+	size_t n = strlen(base);
+
+	if ((size_t)snprintf(url, size, "%s%sv1/traces", base, n && base[n - 1] == '/' ? "" : "/") >= size) {
+		log_error("endpoint too long: %.60s...", base);
+		return -ENAMETOOLONG;
+	}
+	return 0;
+}
+
+static int new_otlp(const char *url, const char *endpoint, struct sink **out)
+{
+	char built[2048];
+	int err = 0;
+
+	if (!url && endpoint)
+		err = with_signal_path(endpoint, built, sizeof(built));
+	else if (!url && environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+		url = environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+	else if (!url && environment("OTEL_EXPORTER_OTLP_ENDPOINT"))
+		err = with_signal_path(environment("OTEL_EXPORTER_OTLP_ENDPOINT"), built, sizeof(built));
+	else if (!url)
+		url = "http://localhost:4318/v1/traces";
+	return err ? err : sink_otlp_http_new(url ? url : built, out);
+}
+
+/* One element of the list. *@out stays NULL for "none". */
+static int new_sink(char *element, const char *endpoint, struct sink **out)
+{
+	char *value = strchr(element, '=');
+
+	if (value)
+		*value++ = 0;
+	if (!strcmp(element, "console"))
+		return sink_console_new(value, out);
+	if (!strcmp(element, "otlp"))
+		return new_otlp(value, endpoint, out);
+	if (!strcmp(element, "otlp_file")) {
+		if (value && *value)
+			return sink_otlp_file_new(value, out);
+		log_error("exporter otlp_file needs a file: otlp_file=spans.jsonl (or - for standard output)");
+		return -EINVAL;
+	}
+	if (!strcmp(element, "none"))
+		return 0;
+	log_error("there is no exporter \"%s\"; there are console[=FILE], otlp[=URL], otlp_file=FILE, none",
+		  element);
+	return -EINVAL;
+}
+
+static int add(struct pipeline *pipeline, char *element, const char *endpoint)
+{
+	struct exporter_options options = {
+		.queue_bytes = 256u << 20,
+		.batch_spans = 4096,
+		.schedule_ms = 200,
+		.retry_initial_ms = 1000,
+	};
+	struct sink *sink = NULL;
+	int err = new_sink(element, endpoint, &sink);
+
+	if (err || !sink)
+		return err;
+	if (pipeline->count == MAX_EXPORTERS) {
+		log_error("more than %d exporters", MAX_EXPORTERS);
+		sink->free(sink);
+		return -E2BIG;
+	}
+	pipeline->exporters[pipeline->count] = exporter_new(sink, &options);
+	if (!pipeline->exporters[pipeline->count]) {
+		err = -errno;
+		log_error("cannot start exporter %s: %s", element, strerror(-err));
+		sink->free(sink);
+		return err;
+	}
+	pipeline->count++;
+	return 0;
+}
+
+static const char *default_list(const char *endpoint)
+{
+	const char *list = environment("OTEL_TRACES_EXPORTER");
+
+	if (list)
+		return list;
+	if (endpoint || environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") ||
+	    environment("OTEL_EXPORTER_OTLP_ENDPOINT"))
+		return "otlp";
+	return "console";
+}
+
+int pipeline_new(const char *list, const char *endpoint, struct pipeline **out)
+{
+	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+	char *copy = strdup(list ? list : default_list(endpoint)), *rest = copy, *element;
+	int err = pipeline && copy ? 0 : -ENOMEM;
+
+	while (!err && (element = strsep(&rest, ",")))
+		err = add(pipeline, element + strspn(element, " "), endpoint);
+	free(copy);
+	if (err) {
+		pipeline_free(pipeline);
+		return err;
+	}
+	*out = pipeline;
+	return 0;
+}
+
+void pipeline_submit(struct pipeline *pipeline, struct span *span)
+{
+	for (size_t i = 0; i < pipeline->count; i++)
+		exporter_submit(pipeline->exporters[i], span);
+}
+
+static void say_lost(const char *name, uint64_t spans, uint64_t submitted, const char *why)
+{
+	if (spans)
+		log_error("%s: %" PRIu64 " of %" PRIu64 " spans were not delivered: %s", name, spans,
+			  submitted, why);
+}
+
+void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms)
+{
+	for (size_t i = 0; i < pipeline->count; i++) {
+		struct exporter *exporter = pipeline->exporters[i];
+		const char *name = exporter_name(exporter);
+		struct exporter_counts counts;
+
+		exporter_stop(exporter, timeout_ms);
+		exporter_counts(exporter, &counts);
+		say_lost(name, counts.undelivered, counts.submitted, "the receiver could not be reached");
+		say_lost(name, counts.rejected, counts.submitted, "the receiver refused them");
+		say_lost(name, counts.queue_full, counts.submitted, "the queue was full");
+	}
+}
+
+void pipeline_report(struct pipeline *pipeline)
+{
+	for (size_t i = 0; i < pipeline->count; i++) {
+		struct exporter_counts counts;
+
+		exporter_counts(pipeline->exporters[i], &counts);
+		log_info("%s: %" PRIu64 " spans exported of %" PRIu64, exporter_name(pipeline->exporters[i]),
+			 counts.exported, counts.submitted);
+	}
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+	for (size_t i = 0; pipeline && i < pipeline->count; i++)
+		exporter_free(pipeline->exporters[i]);
+	free(pipeline);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pipeline: all exporters that the user asked for. Every finished span goes to each of them.
+ *
+ * Single-threaded but for the exporters behind it.
+ */
+#ifndef OTEL_BPF_PIPELINE_H
+#define OTEL_BPF_PIPELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "exporter.h"
+
+struct pipeline;
+
+/**
+ * Makes the exporters in @list: "console[=FILE],otlp[=URL],otlp_file=FILE,none". NULL: from the
+ * environment (OTEL_TRACES_EXPORTER), else OTLP if an endpoint is set, else the console. @endpoint
+ * is the URL of "otlp" that names none; NULL: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT as it is, or
+ * OTEL_EXPORTER_OTLP_ENDPOINT with /v1/traces, or http://localhost:4318/v1/traces.
+ * Returns 0, or a negative errno after saying why.
+ */
+int pipeline_new(const char *list, const char *endpoint, struct pipeline **out);
+
+void pipeline_submit(struct pipeline *pipeline, struct span *span);
+
+/** Lets what waits leave within @timeout_ms, and says what did not. */
+void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms);
+
+/** Says what every exporter did, for --verbose. */
+void pipeline_report(struct pipeline *pipeline);
+
+/** NULL is allowed. */
+void pipeline_free(struct pipeline *pipeline);
+
+#endif
