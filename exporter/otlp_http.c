@@ -207,7 +207,11 @@ static int check_url(struct http_sink *hs)
 			  shown);
 		goto free_url;
 	}
-	bad = curl_url_set(url, CURLUPART_URL, hs->url, 0);
+	/* curl would take "http:///v1/traces" for a host named v1. */
+	if (strchr("/?#", strstr(hs->url, "://")[3]))
+		bad = CURLUE_NO_HOST;
+	else
+		bad = curl_url_set(url, CURLUPART_URL, hs->url, 0);
 	if (!bad)
 		bad = curl_url_get(url, CURLUPART_HOST, &host, 0);
 	if (bad) {

@@ -72,13 +72,13 @@ static void describe(const struct otlp_response *response, struct delivery *out)
 {
 	const char *type = response->content_type ? response->content_type : "";
 	struct bytes text = response->body;
-	size_t room = sizeof(out->message);
+	size_t room = sizeof(out->message), size;
 
 	snprintf(out->message, room, "%.120s answers %ld%s", response->url, response->status,
 		 reason(response->status));
 	if (response->status >= 300 && response->status < 400) {
-		append_text(out->message, room,
-			    (struct bytes){(const uint8_t *)"; redirects are not followed", 28});
+		size = strlen(out->message);
+		snprintf(out->message + size, room - size, "; redirects are not followed");
 		return;
 	}
 	if (!strncasecmp(type, "text/html", 9))
@@ -87,7 +87,8 @@ static void describe(const struct otlp_response *response, struct delivery *out)
 		return;
 	if (!text.size)
 		return;
-	append_text(out->message, room, (struct bytes){(const uint8_t *)": ", 2});
+	size = strlen(out->message);
+	snprintf(out->message + size, room - size, ": ");
 	append_text(out->message, room, text);
 }
 
