@@ -265,7 +265,7 @@ static void add_all(struct attributes *set, const struct attributes *from)
 	struct blob fields = {0};
 	const char *why;
 
-	if (blob_reserve(&fields, attributes_size(from)))
+	if (!from->n || blob_reserve(&fields, attributes_size(from)))
 		return;
 	fields.size = (size_t)(attributes_write(from, fields.data) - fields.data);
 	(void)merge(set, blob_bytes(&fields), &why);

@@ -31,7 +31,7 @@ struct producer {
 
 static inline void producer_init(struct producer *p, uint64_t buffer_id)
 {
-	memset(p, 0, sizeof(*p));
+	p->size = 0;
 	p->process = app;
 	p->event_time = NOW;
 	p->header = (struct otel_buffer){
