@@ -64,11 +64,9 @@ static __always_inline __u64 wakeup(void)
 
 static __always_inline void identify(struct task_struct *task, struct process_id *out)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-
-	out->pid = (__u32)BPF_CORE_READ(task, tgid);
-	out->execs = BPF_CORE_READ(task, self_exec_id);
-	out->start_time = BPF_CORE_READ(leader, start_boottime);
+	out->pid = (__u32)task->tgid;
+	out->execs = task->self_exec_id;
+	out->start_time = task->group_leader->start_boottime;
 }
 
 static __always_inline void fill(struct event *event, __u32 kind, __u32 size,
@@ -167,7 +165,7 @@ static __noinline int announce(const void *buffer, const struct process_id *proc
 SEC("uprobe")
 int capture_flush(struct pt_regs *ctx)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32), reason;
 	const void *buffer = (const void *)PT_REGS_PARM1(ctx);
 	__u64 size = PT_REGS_PARM2(ctx);

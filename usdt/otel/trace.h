@@ -142,7 +142,7 @@ OTEL_INLINE_ void otel_start_off_(otel_span *span, const otel_tracer *tracer, co
 
 	(void)tracer;
 	(void)name;
-	__builtin_memset(span, 0, sizeof(*span));
+	span->context.state = 0;
 	if (parent)
 		otel_hand_on_((struct otel_scope *)0, span, (const otel_context *)parent->value.pointer);
 }
