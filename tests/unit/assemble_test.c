@@ -1,74 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <signal.h>
 
-#include "collect.h"
-#include "producer.h"
-
-#define SPAN UINT64_C(0x1122334455667788)
-
-/* Two threads of one process, and what came out. */
-static struct producer one, two;
-static struct collected out;
-static struct intake *intake;
-
-static int begin(void **state)
-{
-	(void)state;
-	intake = collect_new(&out, 100);
-	producer_init(&one, 1);
-	producer_init(&two, 2);
-	return intake ? 0 : -1;
-}
-
-/* Whatever a test did: every span is accounted for. */
-static int finish(void **state)
-{
-	struct intake_counts counts;
-	int err = 0;
-
-	(void)state;
-	intake_finish(intake);
-	intake_counts(intake, &counts);
-	if (counts.open || counts.started != counts.finished + counts.lost_ring +
-				       counts.lost_rejected + counts.lost_dropped + counts.lost_evicted) {
-		fprintf(stderr, "started %lu finished %lu ring %lu rejected %lu dropped %lu evicted %lu\n",
-			counts.started, counts.finished, counts.lost_ring, counts.lost_rejected,
-			counts.lost_dropped, counts.lost_evicted);
-		err = -1;
-	}
-	intake_free(intake);
-	collected_free(&out);
-	return err;
-}
-
-static struct intake_counts counted(void)
-{
-	struct intake_counts counts;
-
-	intake_counts(intake, &counts);
-	return counts;
-}
-
-static const struct span *only(void)
-{
-	assert_int_equal(out.n, 1);
-	return out.spans[0];
-}
-
-static void assert_text(struct bytes bytes, const char *text)
-{
-	if (!bytes_are(bytes, text))
-		fprintf(stderr, "\"%.*s\" is not \"%s\"\n", (int)bytes.size, bytes.data, text);
-	assert_true(bytes_are(bytes, text));
-}
+#include "fixture.h"
 
 static void a_span_is_finished_at_its_end(void **state)
 {
@@ -603,8 +537,6 @@ static void attributes_of_an_event_are_unique_and_limited(void **state)
 	assert_int_equal(field_at(event, 4, 0).value, 2);
 	assert_text(text_attribute(event, 3, "k5"), "2");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void)
 {

@@ -218,7 +218,8 @@ static inline int producer_life(struct producer *p, struct intake *intake, uint3
 
 	assert(size <= 16384);
 	memcpy(data, &event, sizeof(event));
-	memcpy(data + sizeof(event), body, size);
+	if (size)
+		memcpy(data + sizeof(event), body, size);
 	return intake_event(intake, data, sizeof(event) + size);
 }
 

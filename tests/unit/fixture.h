@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For tests that feed an intake: two threads of a process, and what came out of it. */
+#ifndef TESTS_FIXTURE_H
+#define TESTS_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "collect.h"
+#include "producer.h"
+
+#define SPAN UINT64_C(0x1122334455667788)
+
+static struct producer one, two;
+static struct collected out;
+static struct intake *intake;
+
+static inline int begin(void **state)
+{
+	(void)state;
+	intake = collect_new(&out, 100);
+	producer_init(&one, 1);
+	producer_init(&two, 2);
+	return intake ? 0 : -1;
+}
+
+/* Whatever a test did: every span is accounted for. */
+static inline int finish(void **state)
+{
+	struct intake_counts counts;
+	int err = 0;
+
+	(void)state;
+	intake_finish(intake);
+	intake_counts(intake, &counts);
+	if (counts.open || counts.started != counts.finished + counts.lost_ring +
+				       counts.lost_rejected + counts.lost_dropped + counts.lost_evicted) {
+		fprintf(stderr, "started %lu finished %lu ring %lu rejected %lu dropped %lu evicted %lu\n",
+			counts.started, counts.finished, counts.lost_ring, counts.lost_rejected,
+			counts.lost_dropped, counts.lost_evicted);
+		err = -1;
+	}
+	intake_free(intake);
+	collected_free(&out);
+	return err;
+}
+
+static inline struct intake_counts counted(void)
+{
+	struct intake_counts counts;
+
+	intake_counts(intake, &counts);
+	return counts;
+}
+
+static inline const struct span *only(void)
+{
+	assert_int_equal(out.n, 1);
+	return out.spans[0];
+}
+
+static inline void assert_text(struct bytes bytes, const char *text)
+{
+	if (!bytes_are(bytes, text))
+		fprintf(stderr, "\"%.*s\" is not \"%s\"\n", (int)bytes.size,
+			(const char *)bytes.data, text);
+	assert_true(bytes_are(bytes, text));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+
+#endif
