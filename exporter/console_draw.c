@@ -158,7 +158,10 @@ static void choose_columns(struct drawing *d)
 	for (uint32_t i = 0; i < d->tree.n; i++) {
 		size_t label = label_width(d, &d->tree.nodes[i]);
 
-		if (label > d->label_columns && label <= most)
+		/* It will have a line of its own; but the tree stands before the bar, too. */
+		if (label > most)
+			label = 2 + 3 * (size_t)shown_depth(d, &d->tree.nodes[i]);
+		if (label > d->label_columns)
 			d->label_columns = label;
 	}
 	d->bar_columns = rest - d->label_columns;

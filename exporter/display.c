@@ -144,6 +144,11 @@ void display_put_duration(struct text *out, uint64_t ns)
 		text_put_literal(out, "ns");
 		return;
 	}
+	if (ns >= 100 * 3600 * second) {
+		text_put_uint(out, ns / second / 86400);
+		text_put_char(out, 'd');
+		return;
+	}
 	if (ns >= 3600 * second) {
 		snprintf(number, sizeof(number), "%" PRIu64 "h%02" PRIu64 "m", ns / second / 3600,
 			 ns / second / 60 % 60);

@@ -28,7 +28,7 @@ size_t display_width(struct bytes text);
 /** Appends it; at most @columns, the last one being an ellipsis if that is not enough. */
 size_t display_put(struct text *out, struct bytes text, size_t columns);
 
-/** 850ns, 12.3µs, 1.23s, 2m03s, 1h02m. */
+/** 850ns, 12.3µs, 1.23s, 2m03s, 1h02m, 12d: at most 7 columns. */
 void display_put_duration(struct text *out, uint64_t nanoseconds);
 
 static inline struct bytes display_bytes(const char *string)
