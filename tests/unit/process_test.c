@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "process.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static struct processes all;
+
+static int begin(void **state)
+{
+	(void)state;
+	return processes_init(&all);
+}
+
+static int finish(void **state)
+{
+	(void)state;
+	processes_free(&all);
+	return 0;
+}
+
+static void a_process_is_found_by_pid_start_and_execs(void **state)
+{
+	struct process_id id = {.pid = 7, .execs = 1, .start_time = 100}, other = id;
+	struct process *process = process_add(&all, &id);
+
+	(void)state;
+	assert_ptr_equal(process_find(&all, &id), process);
+	other.execs++;
+	assert_null(process_find(&all, &other));
+	assert_ptr_equal(process_find_replaced(&all, &other), process);
+	other = id;
+	other.start_time++;
+	assert_null(process_find(&all, &other));
+	assert_ptr_equal(process_find_replaced(&all, &other), process);
+	/* What is late does not replace what is newer. */
+	other.start_time = 99;
+	assert_null(process_find_replaced(&all, &other));
+	other = id;
+	other.pid++;
+	assert_null(process_find_replaced(&all, &other));
+}
+
+static void a_process_that_ended_is_still_found_but_not_counted(void **state)
+{
+	struct process_id id = {.pid = 7, .execs = 1, .start_time = 100};
+	struct process *process = process_add(&all, &id);
+
+	(void)state;
+	assert_int_equal(all.n_living, 1);
+	process_end(&all, process, 5);
+	process_end(&all, process, 6);
+	assert_int_equal(all.n_living, 0);
+	assert_ptr_equal(process_find(&all, &id), process);
+	process_remove(&all, process);
+	assert_null(process_find(&all, &id));
+	assert_int_equal(all.n, 0);
+}
+
+static void streams_belong_to_their_process(void **state)
+{
+	struct process_id id = {.pid = 7}, other = {.pid = 8};
+	struct process *a = process_add(&all, &id), *b = process_add(&all, &other);
+	struct stream *stream = process_stream(&all, a, 1);
+
+	(void)state;
+	assert_ptr_equal(process_stream(&all, a, 1), stream);
+	assert_ptr_not_equal(process_stream(&all, a, 2), stream);
+	assert_ptr_not_equal(process_stream(&all, b, 1), stream);
+	process_remove(&all, a);
+	assert_int_equal(all.n_streams, 1);
+}
+
+static void the_stream_that_is_silent_the_longest_makes_room(void **state)
+{
+	struct process_id id = {.pid = 7};
+	struct process *process = process_add(&all, &id);
+
+	(void)state;
+	process_stream(&all, process, 1)->expected = 111;
+	process_stream(&all, process, 2)->expected = 222;
+	for (uint64_t i = 3; i <= STREAMS_OF_PROCESS_MAX; i++)
+		process_stream(&all, process, i);
+	process_stream(&all, process, 1);
+	process_stream(&all, process, STREAMS_OF_PROCESS_MAX + 1);
+	assert_int_equal(process->n_streams, STREAMS_OF_PROCESS_MAX);
+	assert_int_equal(process_stream(&all, process, 1)->expected, 111);
+	assert_true(process_stream(&all, process, 2)->expected == UINT64_MAX);
+}
+
+static void a_name_that_people_read_is_printable(void **state)
+{
+	struct process_id id = {.pid = 7};
+	struct process *process = process_add(&all, &id);
+	char text[8];
+
+	(void)state;
+	process_name(process, text, sizeof(text));
+	assert_string_equal(text, "?");
+	process->facts.executable = strdup("/bin/a\x1b[31m-too-long");
+	process_name(process, text, sizeof(text));
+	assert_string_equal(text, "a?[31m-");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_process_is_found_by_pid_start_and_execs),
+		TEST(a_process_that_ended_is_still_found_but_not_counted),
+		TEST(streams_belong_to_their_process),
+		TEST(the_stream_that_is_silent_the_longest_makes_room),
+		TEST(a_name_that_people_read_is_printable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
