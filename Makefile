@@ -84,6 +84,25 @@ $(BUILD)/examples/kitchen: $(wildcard examples/kitchen/*.c)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) -o $@ $(filter %.c,$^) -lpthread
 
+# ---- Packages -----------------------------------------------------------------------------------
+
+packages = $(shell sed 's/\#.*//' $(1))
+
+.PHONY: deps test-deps
+deps: ## Install what the build needs (Debian packages, as root or by sudo)
+	$(Q)deploy/install-packages.sh $(call packages,deploy/packages.txt)
+
+test-deps: deps ## Install what the tests need, too
+	$(Q)deploy/install-packages.sh $(call packages,tests/packages.txt)
+
+# A second make: what pkg-config says is known only after the packages are there.
+.PHONY: demo
+demo: deps ## Build all, run the example under the agent, and show its spans
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/otel-bpf examples
+	$(Q)$(SUDO) $(BUILD)/otel-bpf run --exporter console=- -- $(BUILD)/examples/kitchen
+
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
 # ---- Tests --------------------------------------------------------------------------------------
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(AGENT_OBJECTS)
@@ -92,9 +111,79 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(AGENT_OBJECTS)
 	$(Q)$(CC) $(AGENT_CFLAGS) $(shell $(PKGCONF) --cflags cmocka) -o $@ $< $(AGENT_OBJECTS) \
 		$(LDLIBS) $(shell $(PKGCONF) --libs cmocka)
 
+.PHONY: tests
+tests: all $(UNIT_TESTS)
+
+.PHONY: test
+test: test-deps ## Install what the tests need, build, and run all suites (as root)
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(SUDO) env BUILD=$(BUILD) tests/run.sh
+
 .PHONY: unit
-unit: $(UNIT_TESTS) ## Run the unit tests (no root needed)
-	$(Q)for t in $^; do $$t || exit 1; done
+unit: $(UNIT_TESTS) ## Run the unit tests only (no root needed)
+	$(Q)BUILD=$(BUILD) tests/run.sh unit
+
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(filter-out tests/bench/intake_bench.c,$(wildcard tests/bench/*.c)))
+
+$(BUILD)/tests/bench/%: tests/bench/%.c
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -o $@ $< -lpthread
+
+$(BUILD)/tests/bench/intake_bench: tests/bench/intake_bench.c $(AGENT_OBJECTS)
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(AGENT_CFLAGS) -o $@ $< $(AGENT_OBJECTS) $(LDLIBS)
+
+.PHONY: bench
+bench: deps ## Measure what a span costs the application and the agent
+	$(Q)$(MAKE) --no-print-directory bench-run
+
+.PHONY: bench-run
+bench-run: $(BUILD)/otel-bpf $(BENCHES) $(BUILD)/tests/bench/intake_bench
+	$(Q)$(BUILD)/tests/bench/span_cost
+	$(Q)$(SUDO) $(BUILD)/otel-bpf run --exporter none --ring-size 64M -- $(BUILD)/tests/bench/span_cost
+	$(Q)$(BUILD)/tests/bench/intake_bench
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## Feed hostile events to the agent's decoder for FUZZ_SECONDS
+	$(Q)mkdir -p $(BUILD)/fuzz/corpus
+	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
+		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
+		$(filter-out userspace/main.c userspace/cmd_% userspace/capture.c userspace/probe.c \
+		userspace/images.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
+		$(addprefix exporter/,span.c wire.c)
+	$(Q)$(BUILD)/fuzz/intake -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus
+
+# ---- Habits -------------------------------------------------------------------------------------
+
+SOURCES = $(shell git ls-files '*.c' '*.h' '*.hpp' | grep -v '^vmlinux/')
+
+.PHONY: format
+format: ## Format the sources as .clang-format has it
+	$(Q)clang-format -i $(SOURCES)
+
+.PHONY: lint
+lint: ## clang-tidy and shellcheck
+	$(Q)clang-tidy --quiet $(wildcard userspace/*.c exporter/*.c) -- $(AGENT_CFLAGS)
+	$(Q)shellcheck $(shell git ls-files '*.sh') .ci/run
+
+compile_commands.json: Makefile ## What the compiler is called with, for editors
+	$(Q)$(MAKE) --always-make --dry-run V=1 $(BUILD)/otel-bpf | awk -v dir="$(CURDIR)" ' \
+		/ -c -o / { file = $$NF; gsub(/["\\]/, "\\\\&"); \
+		printf "%s{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s\"}", (n++ ? ",\n" : "[\n"), dir, file, $$0 } \
+		END { print "\n]" }' > $@
+
+.PHONY: install
+install: all ## Install the agent, the headers, the man pages: DESTDIR=, PREFIX=/usr/local
+	$(Q)install -D -m 755 $(BUILD)/otel-bpf $(DESTDIR)$(PREFIX)/bin/otel-bpf
+	$(Q)install -d $(DESTDIR)$(PREFIX)/include/otel $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig
+	$(Q)install -m 644 usdt/otel/*.h $(DESTDIR)$(PREFIX)/include/otel
+	$(Q)install -m 644 docs/otel-bpf.1 docs/otel-bpf-run.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/otel-bpf.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/otel-bpf.pc
 
 .PHONY: clean
 clean: ## Remove everything made

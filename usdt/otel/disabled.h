@@ -22,12 +22,13 @@ OTEL_INLINE_ int otel_attached_(enum otel_semaphore semaphore)
 }
 
 OTEL_INLINE_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
-			      const char *name, const otel_option *list)
+			      const char *name, otel_u32 name_size, const otel_option *list)
 {
 	(void)scope;
 	(void)span;
 	(void)tracer;
 	(void)name;
+	(void)name_size;
 	(void)list;
 }
 
@@ -57,11 +58,12 @@ OTEL_INLINE_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const
 }
 
 OTEL_INLINE_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer, const char *name,
-				       const otel_option *list)
+				       otel_u32 name_size, const otel_option *list)
 {
 	(void)span;
 	(void)tracer;
 	(void)name;
+	(void)name_size;
 	(void)list;
 }
 
@@ -71,10 +73,12 @@ OTEL_INLINE_ void otel_set_(otel_span *span, const otel_option *list)
 	(void)list;
 }
 
-OTEL_INLINE_ void otel_event_(otel_span *span, const char *name, const otel_option *list)
+OTEL_INLINE_ void otel_event_(otel_span *span, const char *name, otel_u32 name_size,
+			      const otel_option *list)
 {
 	(void)span;
 	(void)name;
+	(void)name_size;
 	(void)list;
 }
 

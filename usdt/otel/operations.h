@@ -48,84 +48,82 @@ OTEL_INLINE_ otel_u64 otel_text_size_(const char *text, otel_u64 size)
 	return size == OTEL_UNKNOWN_SIZE_ ? __builtin_strlen(text) : size;
 }
 
-/* Sizes of the AnyValue of @option, and of its KeyValue. */
-OTEL_INLINE_ otel_u64 otel_value_size_(const otel_option *option)
-{
-	switch (option->type) {
-	case OTEL_TYPE_STRING:
-		return otel_field_size_(
-			otel_text_size_((const char *)option->value.pointer, option->size));
-	case OTEL_TYPE_BOOL:
-		return 2;
-	case OTEL_TYPE_INT:
-		return 1 + otel_varint_size_(option->value.integer);
-	default:
-		return 9;
-	}
-}
-
-OTEL_INLINE_ otel_u64 otel_attribute_size_(const otel_option *option)
-{
-	return otel_field_size_(otel_text_size_(option->key, option->key_size)) +
-	       otel_field_size_(otel_value_size_(option));
-}
-
-/* Of all attributes in @list as fields of a message; *@count is how many there are. */
-OTEL_WARM_ otel_u64 otel_attributes_size_(const otel_option *list, otel_u32 *count)
-{
-	otel_u64 size = 0;
-
-	*count = 0;
-	for (; list->type != OTEL_TYPE_END; list++) {
-		if (!otel_is_attribute_(list))
-			continue;
-		size += otel_field_size_(otel_attribute_size_(list));
-		++*count;
-	}
-	return size;
-}
-
 OTEL_INLINE_ void otel_put_text_(struct otel_writer_ *w, otel_u8 number, const char *text, otel_u64 size)
 {
 	otel_put_head_(w, number, size);
 	otel_put_(w, text, size);
 }
 
-/* Puts the attributes in @list as fields @number of the message around them. */
-OTEL_WARM_ void otel_put_attributes_(struct otel_writer_ *w, const otel_option *list, otel_u8 number)
+/* Puts the attributes in @list as fields @number of the message around them; returns how many. */
+OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_option *list, otel_u8 number)
 {
+	otel_u32 count = 0;
+
 	for (; list->type != OTEL_TYPE_END; list++) {
-		otel_u64 key_size, value_size, size;
-		otel_u8 text[9];
+		otel_u64 key_size, text_size = 0, value_size, size;
+		otel_u8 scalar[11];
 
 		if (!otel_is_attribute_(list))
 			continue;
 		key_size = otel_text_size_(list->key, list->key_size);
-		value_size = otel_value_size_(list);
-		otel_put_head_(w, number, otel_field_size_(key_size) + otel_field_size_(value_size));
-		otel_put_text_(w, 1, list->key, key_size);
-		otel_put_head_(w, 2, value_size);
+		/* The AnyValue, but for a string's text. */
 		switch (list->type) {
 		case OTEL_TYPE_STRING:
-			size = otel_text_size_((const char *)list->value.pointer, list->size);
-			otel_put_text_(w, 1, (const char *)list->value.pointer, size);
+			text_size = otel_text_size_((const char *)list->value.pointer, list->size);
+			value_size = otel_field_size_(text_size);
 			break;
 		case OTEL_TYPE_BOOL:
-			text[0] = 2 << 3;
-			text[1] = (otel_u8)list->value.integer;
-			otel_put_(w, text, 2);
+			scalar[0] = 2 << 3;
+			scalar[1] = (otel_u8)list->value.integer;
+			value_size = 2;
 			break;
-		case OTEL_TYPE_INT:
-			text[0] = 3 << 3;
-			otel_put_(w, text, 1);
-			otel_put_varint_(w, list->value.integer);
+		case OTEL_TYPE_INT: {
+			otel_u64 rest = list->value.integer;
+
+			scalar[0] = 3 << 3;
+			for (value_size = 1; rest >= 0x80; rest >>= 7)
+				scalar[value_size++] = (otel_u8)(rest | 0x80);
+			scalar[value_size++] = (otel_u8)rest;
 			break;
-		default:
-			text[0] = 4 << 3 | 1;
-			__builtin_memcpy(text + 1, &list->value.number, 8);
-			otel_put_(w, text, 9);
 		}
+		default:
+			scalar[0] = 4 << 3 | 1;
+			__builtin_memcpy(scalar + 1, &list->value.number, 8);
+			value_size = 9;
+		}
+		size = otel_field_size_(key_size) + otel_field_size_(value_size);
+		if (__builtin_expect(size < 0x80 && (otel_u64)(w->end - w->at) >= size + 2, 1)) {
+			otel_u8 *at = w->at;
+
+			at[0] = (otel_u8)(number << 3 | 2);
+			at[1] = (otel_u8)size;
+			at[2] = 1 << 3 | 2;
+			at[3] = (otel_u8)key_size;
+			otel_copy_(at + 4, (const otel_u8 *)list->key, key_size);
+			at += 4 + key_size;
+			at[0] = 2 << 3 | 2;
+			at[1] = (otel_u8)value_size;
+			at += 2;
+			if (list->type == OTEL_TYPE_STRING) {
+				at[0] = 1 << 3 | 2;
+				at[1] = (otel_u8)text_size;
+				otel_copy_(at + 2, (const otel_u8 *)list->value.pointer, text_size);
+			} else {
+				otel_copy_(at, scalar, value_size);
+			}
+			w->at = at + value_size;
+		} else {
+			otel_put_head_(w, number, size);
+			otel_put_text_(w, 1, list->key, key_size);
+			otel_put_head_(w, 2, value_size);
+			if (list->type == OTEL_TYPE_STRING)
+				otel_put_text_(w, 1, (const char *)list->value.pointer, text_size);
+			else
+				otel_put_(w, scalar, value_size);
+		}
+		count++;
 	}
+	return count;
 }
 
 OTEL_COLD_ void otel_probe_attributes_(const otel_span *span, const otel_option *list)
@@ -213,46 +211,50 @@ OTEL_INLINE_ const otel_option *otel_find_(const otel_option *list, enum otel_ty
 
 OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 				     const otel_context *parent, const otel_tracer *tracer,
-				     const char *name, enum otel_kind kind, const otel_option *list)
+				     const char *name, otel_u64 name_size, enum otel_kind kind,
+				     const otel_option *list)
 {
-	otel_u32 count;
-	otel_u64 attributes = otel_attributes_size_(list, &count);
-	struct otel_start start;
+	struct otel_start *start;
 
-	__builtin_memset(&start, 0, sizeof(start));
-	start.time = span->start_time;
-	__builtin_memcpy(start.trace_id, span->context.trace_id, 16);
-	if (parent) {
-		__builtin_memcpy(start.parent_id, parent->span_id, 8);
-		start.flags = parent->state & OTEL_CONTEXT_REMOTE ? OTEL_START_PARENT_REMOTE : 0;
-	}
-	start.fixed_size = sizeof(start);
-	start.trace_flags = span->context.trace_flags;
-	start.kind = (otel_u8)(kind + 1);
-	start.name_size = name ? (otel_u32)__builtin_strlen(name) : 0;
-	if (tracer) {
-		start.flags |= OTEL_START_HAS_SCOPE;
-		start.scope_name_size = tracer->name_size;
-		start.scope_version_size = tracer->version_size;
-		start.schema_url_size = tracer->schema_url_size;
-	}
 	otel_record_open_(w, OTEL_RECORD_START, OTEL_RECORD_COUNTED, span->context.span_id,
-			  sizeof(start) + start.name_size + start.scope_name_size +
-				  start.scope_version_size + start.schema_url_size + attributes,
 			  span->start_time);
 	/* Before the record: a look from outside must never see the span and not its count. */
 	w->buffer->started++;
-	otel_put_(w, &start, sizeof(start));
-	otel_put_(w, name, start.name_size);
-	if (tracer) {
-		otel_put_(w, tracer->name, start.scope_name_size);
-		otel_put_(w, tracer->version, start.scope_version_size);
-		otel_put_(w, tracer->schema_url, start.schema_url_size);
+	start = (struct otel_start *)(void *)w->at;
+	w->at += sizeof(*start);
+	start->time = span->start_time;
+	start->unix_time = 0;
+	__builtin_memcpy(start->trace_id, span->context.trace_id, 16);
+	start->flags = 0;
+	if (parent) {
+		__builtin_memcpy(start->parent_id, parent->span_id, 8);
+		if (parent->state & OTEL_CONTEXT_REMOTE)
+			start->flags = OTEL_START_PARENT_REMOTE;
+	} else {
+		__builtin_memset(start->parent_id, 0, 8);
 	}
-	if (count)
-		otel_put_attributes_(w, list, 9);
+	start->fixed_size = sizeof(*start);
+	start->trace_flags = span->context.trace_flags;
+	start->kind = (otel_u8)(kind + 1);
+	start->name_size = (otel_u32)name_size;
+	start->scope_attributes_size = 0;
+	start->tracestate_size = 0;
+	if (tracer) {
+		start->flags |= OTEL_START_HAS_SCOPE;
+		start->scope_name_size = tracer->name_size;
+		start->scope_version_size = tracer->version_size;
+		start->schema_url_size = tracer->schema_url_size;
+	} else {
+		start->scope_name_size = start->scope_version_size = start->schema_url_size = 0;
+	}
+	otel_put_(w, name, name_size);
+	if (tracer) {
+		otel_put_(w, tracer->name, tracer->name_size);
+		otel_put_(w, tracer->version, tracer->version_size);
+		otel_put_(w, tracer->schema_url, tracer->schema_url_size);
+	}
+	span->attributes = otel_put_attributes_(w, list, 9);
 	otel_record_commit_(w);
-	span->attributes = count;
 }
 
 /*
@@ -261,7 +263,7 @@ OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
  */
 OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 				  const otel_tracer *tracer, const char *name,
-				  const otel_option *list)
+				  otel_u32 name_size, const otel_option *list)
 {
 	int flush = otel_attached_(OTEL_SEMAPHORE_FLUSH), sampled = flush;
 	const otel_option *option = otel_find_(list, OTEL_TYPE_PARENT);
@@ -315,7 +317,7 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	if (sampled) {
 		span->start_time = otel_now_();
 		otel_record_start_(&w, span, otel_valid_(&parent) ? &parent : (otel_context *)0, tracer,
-				   name, kind, list);
+				   name, otel_text_size_(name, name_size), kind, list);
 		otel_check_age_(&w, span->start_time);
 		span->context.state = OTEL_CONTEXT_VALID | OTEL_CONTEXT_RECORDING;
 	} else {
@@ -341,12 +343,12 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 }
 
 OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer, const char *name,
-				     const otel_option *list)
+				     otel_u32 name_size, const otel_option *list)
 {
 	struct otel_thread *thread = otel_thread_();
 
 	span->context.state = 0;
-	if (thread && otel_start_here_(thread, span, tracer, name, list) &&
+	if (thread && otel_start_here_(thread, span, tracer, name, name_size, list) &&
 	    span->context.state & OTEL_CONTEXT_RECORDING)
 		thread->detached++;
 }
@@ -357,25 +359,18 @@ OTEL_WARM_ void otel_set_(otel_span *span, const otel_option *list)
 {
 	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
-	unsigned flags;
 	otel_u32 count;
-	otel_u64 size;
 
 	if (!thread || !otel_begin_(&w, thread))
 		return;
 	if (otel_ours_(&w, span)) {
-		size = otel_attributes_size_(list, &count);
-		flags = otel_flags_(&w, span);
-		if (flags & OTEL_RECORD_TIMED) {
-			otel_u64 now = otel_now_();
+		unsigned flags = otel_flags_(&w, span);
+		otel_u64 now = flags & OTEL_RECORD_TIMED ? otel_now_() : 0;
 
-			otel_record_open_(&w, OTEL_RECORD_ATTRIBUTES, flags, span->context.span_id,
-					  sizeof(now) + size, now);
+		otel_record_open_(&w, OTEL_RECORD_ATTRIBUTES, flags, span->context.span_id, now);
+		if (now)
 			otel_put_time_(&w, now);
-		} else {
-			otel_record_open_(&w, OTEL_RECORD_ATTRIBUTES, flags, span->context.span_id, size, 0);
-		}
-		otel_put_attributes_(&w, list, 9);
+		count = otel_put_attributes_(&w, list, 9);
 		otel_record_commit_(&w);
 		if (flags & OTEL_RECORD_COUNTED)
 			span->attributes += count;
@@ -385,7 +380,8 @@ OTEL_WARM_ void otel_set_(otel_span *span, const otel_option *list)
 	otel_finish_(&w);
 }
 
-OTEL_WARM_ void otel_event_(otel_span *span, const char *name, const otel_option *list)
+OTEL_WARM_ void otel_event_(otel_span *span, const char *name, otel_u32 name_size,
+			    const otel_option *list)
 {
 	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
@@ -393,16 +389,12 @@ OTEL_WARM_ void otel_event_(otel_span *span, const char *name, const otel_option
 	if (!thread || !otel_begin_(&w, thread))
 		return;
 	if (otel_ours_(&w, span)) {
-		otel_u64 now = otel_now_(), name_size = otel_text_size_(name, OTEL_UNKNOWN_SIZE_);
+		otel_u64 now = otel_now_();
 		unsigned flags = otel_flags_(&w, span);
-		otel_u32 count;
 
-		otel_record_open_(&w, OTEL_RECORD_EVENT, flags | OTEL_RECORD_TIMED, span->context.span_id,
-				  sizeof(now) + otel_field_size_(name_size) +
-					  otel_attributes_size_(list, &count),
-				  now);
+		otel_record_open_(&w, OTEL_RECORD_EVENT, flags | OTEL_RECORD_TIMED, span->context.span_id, now);
 		otel_put_time_(&w, now);
-		otel_put_text_(&w, 2, name, name_size);
+		otel_put_text_(&w, 2, name, otel_text_size_(name, name_size));
 		otel_put_attributes_(&w, list, 3);
 		otel_record_commit_(&w);
 		if (flags & OTEL_RECORD_COUNTED)
@@ -427,8 +419,7 @@ OTEL_WARM_ void otel_set_status_(otel_span *span, enum otel_code code, const cha
 		struct otel_status status = {(otel_u8)code, OTEL_STATUS_BY_HAND, {0, 0, 0, 0, 0, 0}};
 		otel_u64 now = flags & OTEL_RECORD_TIMED ? otel_now_() : 0;
 
-		otel_record_open_(&w, OTEL_RECORD_STATUS, flags, span->context.span_id,
-				  (now ? sizeof(now) : 0) + sizeof(status) + size, now);
+		otel_record_open_(&w, OTEL_RECORD_STATUS, flags, span->context.span_id, now);
 		if (now)
 			otel_put_time_(&w, now);
 		otel_put_(&w, &status, sizeof(status));
@@ -454,7 +445,7 @@ OTEL_COLD_ void otel_error_(otel_span *span, int error)
 		struct otel_error payload = {otel_now_(), error < 0 ? -error : error, 0};
 
 		otel_record_open_(&w, OTEL_RECORD_ERROR, otel_flags_(&w, span) & ~(unsigned)OTEL_RECORD_TIMED,
-				  span->context.span_id, sizeof(payload), payload.time);
+				  span->context.span_id, payload.time);
 		otel_put_(&w, &payload, sizeof(payload));
 		otel_record_commit_(&w);
 		if (!(span->context.state & OTEL_CONTEXT_BORROWED))
@@ -499,7 +490,7 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 		end.events = counted ? span->events : 0;
 		end.links = counted ? span->links : 0;
 		end.flags = span->context.state & OTEL_CONTEXT_SHARED ? OTEL_END_SHARED : 0;
-		otel_record_open_(&w, OTEL_RECORD_END, 0, span->context.span_id, sizeof(end), now);
+		otel_record_open_(&w, OTEL_RECORD_END, 0, span->context.span_id, now);
 		otel_put_(&w, &end, sizeof(end));
 		otel_record_commit_(&w);
 		otel_check_age_(&w, now);
@@ -550,11 +541,11 @@ OTEL_INLINE_ void otel_push_(struct otel_scope *scope, struct otel_thread *threa
 
 /* Starts @span and makes it current until @scope is left. */
 OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
-			    const char *name, const otel_option *list)
+			    const char *name, otel_u32 name_size, const otel_option *list)
 {
 	struct otel_thread *thread = otel_thread_();
 
-	if (!thread || !otel_start_here_(thread, span, tracer, name, list))
+	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list))
 		return;
 	scope->span = span;
 	otel_push_(scope, thread, &span->context);

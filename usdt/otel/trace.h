@@ -90,6 +90,12 @@ OTEL_INLINE_ void otel_enter_off_(struct otel_scope *scope, otel_span *span, con
 		otel_hand_on_(scope, span, (const otel_context *)parent->value.pointer);
 }
 
+OTEL_INLINE_ void otel_enter_on_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
+				 const char *name, const otel_option *list)
+{
+	otel_enter_(scope, span, tracer, name, otel_size_(name), list);
+}
+
 OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
 {
 	if (__builtin_expect(scope->thread != (struct otel_thread *)0, 0))
@@ -108,7 +114,7 @@ OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
 	otel_span variable;                                                                        \
 	__attribute__((cleanup(otel_left_))) struct otel_scope OTEL_JOIN_(variable, _otel_scope_); \
 	OTEL_JOIN_(variable, _otel_scope_).thread = (struct otel_thread *)0;                       \
-	(otel_on_() ? otel_enter_(&OTEL_JOIN_(variable, _otel_scope_), &variable,                  \
+	(otel_on_() ? otel_enter_on_(&OTEL_JOIN_(variable, _otel_scope_), &variable,                  \
 				  OTEL_FIRST_(__VA_ARGS__, 0), OTEL_SECOND_(__VA_ARGS__, 0),       \
 				  OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))) :            \
 		      otel_enter_off_(&OTEL_JOIN_(variable, _otel_scope_), &variable,              \
@@ -126,7 +132,7 @@ OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
 	__extension__({                                                                            \
 		otel_span new_one;                                                                 \
 		(otel_on_() ?                                                                      \
-			 otel_start_detached_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),               \
+			 otel_start_on_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),               \
 					      OTEL_SECOND_(__VA_ARGS__, 0),                        \
 					      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))) : \
 			 otel_start_off_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),                    \
@@ -134,6 +140,12 @@ OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
 					 OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))));     \
 		new_one;                                                                           \
 	})
+
+OTEL_INLINE_ void otel_start_on_(otel_span *span, const otel_tracer *tracer, const char *name,
+				 const otel_option *list)
+{
+	otel_start_detached_(span, tracer, name, otel_size_(name), list);
+}
 
 OTEL_INLINE_ void otel_start_off_(otel_span *span, const otel_tracer *tracer, const char *name,
 				  const otel_option *list)
@@ -196,11 +208,16 @@ OTEL_INLINE_ int otel_enabled(const otel_tracer *tracer)
 #define OTEL_EVENT_(to, span, ...)                                                                 \
 	__extension__({                                                                            \
 		otel_span *to = otel_active_(&(span));                                             \
-		(to ? otel_event_(to, OTEL_FIRST_(__VA_ARGS__, 0),                                 \
+		(to ? otel_event_on_(to, OTEL_FIRST_(__VA_ARGS__, 0),                                 \
 				  OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last_()))) :            \
 		      otel_ignore_event_(OTEL_FIRST_(__VA_ARGS__, 0),                              \
 					 OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last_()))));     \
 	})
+
+OTEL_INLINE_ void otel_event_on_(otel_span *span, const char *name, const otel_option *list)
+{
+	otel_event_(span, name, otel_size_(name), list);
+}
 
 OTEL_INLINE_ void otel_ignore_event_(const char *name, const otel_option *list)
 {

@@ -10,6 +10,7 @@
 
 #include "anchor.h"
 
+#define OTEL_ROOM_ 512u /* a record begins with this much room: fixed parts need no checks */
 #define OTEL_COLLECT_NS_ 100000000u /* no operation leaves an older record in the buffer */
 
 #define OTEL_WARM_ static __attribute__((noinline, unused))
@@ -121,38 +122,34 @@ OTEL_INLINE_ int otel_in_signal_(const struct otel_writer_ *w)
 	return w->thread->nested > 1;
 }
 
-OTEL_INLINE_ void otel_record_begin_(struct otel_writer_ *w, otel_u32 room)
+/* Forgets what nobody took: the agent has gone. The position says that there was something. */
+OTEL_COLD_ void otel_discard_(struct otel_buffer *buffer)
 {
-	struct otel_buffer *buffer = w->buffer;
+	otel_u32 size = buffer->committed;
 
-	w->record = (struct otel_record *)(void *)((char *)(buffer + 1) + buffer->committed);
-	w->at = (otel_u8 *)(w->record + 1);
-	w->end = w->at + room;
+	__atomic_store_n(&buffer->committed, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&buffer->position, buffer->position + size, __ATOMIC_RELEASE);
 }
 
 /*
- * Opens a record for a payload of @size bytes: of which otel_put_() then takes exactly that much.
+ * Opens a record. How long its payload will be need not be known: what does not fit any more goes on
+ * in another record. There is room for OTEL_ROOM_ bytes at least without that.
  * @now: the clock, if the caller has it, else 0.
  */
 OTEL_INLINE_ void otel_record_open_(struct otel_writer_ *w, enum otel_record_kind kind,
-				    unsigned flags, const otel_u8 *span_id, otel_u64 size, otel_u64 now)
+				    unsigned flags, const otel_u8 *span_id, otel_u64 now)
 {
 	struct otel_buffer *buffer = w->buffer;
-	otel_u64 need = (sizeof(struct otel_record) + size + 7) & ~7ull;
 
-	if (__builtin_expect(need > buffer->capacity - buffer->committed, 0)) {
+	if (__builtin_expect(buffer->capacity - buffer->committed <
+				     OTEL_ROOM_ + sizeof(struct otel_record), 0)) {
 		otel_flush_(w->thread, buffer, OTEL_FLUSH_FULL, now);
-		/* The agent has gone meanwhile: what it did not take is of no use to anybody. */
-		if (buffer->committed) {
-			otel_u32 stale = buffer->committed;
-
-			__atomic_store_n(&buffer->committed, 0, __ATOMIC_RELEASE);
-			__atomic_store_n(&buffer->position, buffer->position + stale, __ATOMIC_RELEASE);
-		}
+		if (buffer->committed)
+			otel_discard_(buffer);
 	}
-	otel_record_begin_(w, need <= buffer->capacity ?
-					 (otel_u32)size :
-					 buffer->capacity - (otel_u32)sizeof(struct otel_record));
+	w->record = (struct otel_record *)(void *)((char *)(buffer + 1) + buffer->committed);
+	w->at = (otel_u8 *)(w->record + 1);
+	w->end = (otel_u8 *)(buffer + 1) + buffer->capacity;
 	w->record->kind = (otel_u8)kind;
 	w->record->flags = (otel_u8)flags;
 	__builtin_memcpy(w->record->span_id, span_id, 8);
@@ -188,17 +185,11 @@ OTEL_COLD_ void otel_put_pieces_(struct otel_writer_ *w, const otel_u8 *data, ot
 		header = *w->record;
 		otel_record_commit_(w);
 		otel_flush_(w->thread, w->buffer, OTEL_FLUSH_FULL, 0);
-		if (w->buffer->committed) {
-			/* As above; the agent that comes next drops what it has no beginning of. */
-			otel_u32 stale = w->buffer->committed;
-
-			__atomic_store_n(&w->buffer->committed, 0, __ATOMIC_RELEASE);
-			__atomic_store_n(&w->buffer->position, w->buffer->position + stale, __ATOMIC_RELEASE);
-		}
-		otel_record_begin_(w, w->buffer->capacity - (otel_u32)sizeof(struct otel_record));
-		w->record->kind = header.kind;
-		w->record->flags = (otel_u8)((header.flags & ~OTEL_RECORD_MORE) | OTEL_RECORD_CONTINUED);
-		__builtin_memcpy(w->record->span_id, header.span_id, 8);
+		if (w->buffer->committed)
+			otel_discard_(w->buffer);
+		otel_record_open_(w, (enum otel_record_kind)header.kind,
+				  (header.flags & ~(unsigned)OTEL_RECORD_MORE) | OTEL_RECORD_CONTINUED,
+				  header.span_id, 0);
 	}
 }
 
@@ -268,14 +259,6 @@ OTEL_WARM_ void otel_put_long_varint_(struct otel_writer_ *w, otel_u64 value)
 	}
 	byte = (otel_u8)value;
 	otel_put_(w, &byte, 1);
-}
-
-OTEL_INLINE_ void otel_put_varint_(struct otel_writer_ *w, otel_u64 value)
-{
-	if (__builtin_expect(value < 0x80 && w->at < w->end, 1))
-		*w->at++ = (otel_u8)value;
-	else
-		otel_put_long_varint_(w, value);
 }
 
 /* Tag and length of a field of wire type 2 with a number below 16. */
