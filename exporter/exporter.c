@@ -167,13 +167,15 @@ static uint64_t jitter(uint64_t ms, unsigned int *seed)
 	return ms - ms / 5 + (uint64_t)rand_r(seed) % (2 * (ms / 5) + 1);
 }
 
-/* Sleeps for a retry, or until the exporter is to stop; returns false if there is no time left. */
-static bool pause_before_retry(struct exporter *ex, uint64_t until)
+/*
+ * Sleeps for a retry. If the exporter is to stop, and was not yet (@stopping) when the last try
+ * began, the next one is at once. Returns false if there is no time left.
+ */
+static bool pause_before_retry(struct exporter *ex, bool stopping, uint64_t until)
 {
-	bool stopping, go_on;
+	bool go_on;
 
 	pthread_mutex_lock(&ex->lock);
-	stopping = ex->stopping;
 	if (stopping && ex->deadline_ms < until)
 		until = ex->deadline_ms;
 	for (;;) {
@@ -187,15 +189,18 @@ static bool pause_before_retry(struct exporter *ex, uint64_t until)
 	return go_on;
 }
 
-static bool is_over(struct exporter *ex)
+/* Returns whether there is time left; *@stopping, if wanted: whether that is limited. */
+static bool has_time(struct exporter *ex, bool *stopping)
 {
-	bool over;
+	bool has;
 
 	pthread_mutex_lock(&ex->lock);
 	report_overflow(ex);
-	over = must_give_up(ex);
+	if (stopping)
+		*stopping = ex->stopping;
+	has = !must_give_up(ex);
 	pthread_mutex_unlock(&ex->lock);
-	return over;
+	return has;
 }
 
 /* Writes ->batch until its fate is known. Returns as sink->write() does. */
@@ -203,12 +208,14 @@ static int deliver(struct exporter *ex, size_t n, struct delivery *delivery)
 {
 	uint64_t began = now_ms(), pause = ex->options.retry_initial_ms, wait;
 	unsigned int seed = (unsigned int)(began ^ (uintptr_t)ex);
+	bool stopping;
 	int err;
 
+	has_time(ex, &stopping);
 	for (;;) {
 		*delivery = (struct delivery){0};
 		err = ex->sink->write(ex->sink, ex->batch, n, delivery);
-		if (err != -EAGAIN || is_over(ex))
+		if (err != -EAGAIN || !has_time(ex, NULL))
 			return err;
 		health_unreachable(&ex->health, delivery->message, now_ms());
 		wait = jitter(pause, &seed);
@@ -222,8 +229,9 @@ static int deliver(struct exporter *ex, size_t n, struct delivery *delivery)
 			health_gave_up(&ex->health, n, now_ms());
 			return -EAGAIN;
 		}
-		if (!pause_before_retry(ex, later(now_ms(), wait)))
+		if (!pause_before_retry(ex, stopping, later(now_ms(), wait)))
 			return -EAGAIN;
+		has_time(ex, &stopping);
 	}
 }
 

@@ -47,6 +47,7 @@ static int fake_write(struct sink *sink, struct span *const *spans, size_t n, st
 	struct fake *fake = of(sink);
 	int result;
 
+	usleep(fake->takes);
 	pthread_mutex_lock(&fake->lock);
 	assert_non_null(spans[0]);
 	assert_int_equal(out->rejected, 0);
@@ -378,6 +379,28 @@ static void stopping_ends_a_long_pause_and_tries_once_more(void **state)
 	assert_true(now_ms() - began < 2000);
 }
 
+static void stopping_during_a_try_that_fails_tries_once_more(void **state)
+{
+	struct exporter_options options = defaults;
+	struct exporter *exporter;
+	struct fake fake;
+	uint64_t began;
+
+	(void)state;
+	fake_init(&fake);
+	fake.results[0] = -EAGAIN;
+	fake.n_results = 2;
+	fake.takes = 100000;
+	options.retry_initial_ms = 20000;
+	options.schedule_ms = 0;
+	exporter = start(&fake, &options);
+	submit(exporter, 5, 0);
+	usleep(30000);
+	began = now_ms();
+	assert_int_equal(finish(exporter, &fake, 5000).exported, 5);
+	assert_true(now_ms() - began < 2000);
+}
+
 static void stopping_takes_no_longer_than_its_deadline(void **state)
 {
 	struct exporter_counts counts;
@@ -555,6 +578,7 @@ int main(void)
 		cmocka_unit_test(what_the_receiver_refuses_is_not_tried_again),
 		cmocka_unit_test(spans_that_were_rejected_one_by_one_are_counted),
 		cmocka_unit_test(stopping_ends_a_long_pause_and_tries_once_more),
+		cmocka_unit_test(stopping_during_a_try_that_fails_tries_once_more),
 		cmocka_unit_test(stopping_takes_no_longer_than_its_deadline),
 		cmocka_unit_test(a_sink_that_hangs_is_interrupted_at_the_deadline),
 		cmocka_unit_test(a_sink_may_ask_to_be_flushed_again),
