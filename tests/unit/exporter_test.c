@@ -20,9 +20,10 @@ struct fake {
 	int results[16]; /* of the first writes; then the last one again */
 	size_t n_results;
 	uint64_t retry_after_ms;
-	size_t rejects;	 /* of each batch that succeeds */
-	bool hangs;	 /* in write(), until interrupted */
-	int flush_again; /* what flush() returns the first time */
+	useconds_t takes; /* a write */
+	size_t rejects;	  /* of each batch that succeeds */
+	bool hangs;	  /* in write(), until interrupted */
+	int flush_again;  /* what flush() returns the first time */
 
 	size_t writes, spans, flushes, last_flushes, largest;
 	bool interrupted, freed;

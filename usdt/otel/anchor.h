@@ -171,6 +171,19 @@ OTEL_COLD_ int otel_search_image_(struct otel_image_ *image, unsigned long size,
 	return search->found != 0;
 }
 
+/* Tells every image, so that one that has not used its anchor knows that there is one. */
+OTEL_COLD_ int otel_publish_(struct otel_image_ *image, unsigned long size, void *data)
+{
+	otel_u64 *anchor = otel_image_anchor_(image);
+	otel_u64 none = 0;
+
+	(void)size;
+	if (anchor)
+		__atomic_compare_exchange_n(anchor, &none, ((struct otel_search_ *)data)->found, 0,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return 0;
+}
+
 /*
  * Called for one image, only to hold the loader's lock while it looks at all of them: with glibc
  * the lock is exclusive and recursive, so that nobody else can agree on another anchor meanwhile
@@ -191,6 +204,7 @@ OTEL_COLD_ int otel_agree_(struct otel_image_ *image, unsigned long size, void *
 						__ATOMIC_ACQUIRE))
 			none = search->offered;
 		search->found = none;
+		otel_images_(otel_publish_, search);
 	}
 	__atomic_store_n(&otel_bpf_anchor_v1, search->found, __ATOMIC_RELEASE);
 	return 1;
@@ -258,6 +272,21 @@ OTEL_COLD_ void otel_anchor_check_fork_(struct otel_anchor *anchor)
 		return;
 	id = __atomic_fetch_add(&anchor->next_buffer_id, 1, __ATOMIC_RELAXED);
 	__atomic_compare_exchange_n(generation, &unknown, id, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* Has any image of the process made an anchor? Makes none, and enters the kernel never. */
+OTEL_COLD_ int otel_anchor_known_(void)
+{
+	static int asked; /* an image that is loaded later was not told; one that is there is */
+
+	if (!__atomic_load_n(&otel_bpf_anchor_v1, __ATOMIC_ACQUIRE) &&
+	    !__atomic_exchange_n(&asked, 1, __ATOMIC_RELAXED)) {
+		struct otel_search_ search = {(otel_u64 *)0, 0, 0};
+
+		otel_images_(otel_search_image_, &search);
+		return search.found != 0;
+	}
+	return otel_bpf_anchor_v1 != 0;
 }
 
 /* The anchor of this process, or NULL without memory. */

@@ -273,8 +273,11 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	otel_u64 id;
 
 	span->context.state = 0;
-	if (!otel_begin_(&w, thread))
+	if (!otel_begin_(&w, thread)) {
+		if (flush && thread->buffers[0])
+			((struct otel_buffer *)thread->buffers[0])->dropped_starts++;
 		return 0;
+	}
 	if (option)
 		parent = *(const otel_context *)option->value.pointer;
 	else if (__builtin_expect(thread->changing && otel_in_signal_(&w), 0))
@@ -606,7 +609,7 @@ OTEL_WARM_ otel_span *otel_current_(void)
 	struct otel_thread *thread = otel_bpf_thread_v1;
 
 	/* Another image may have made one current, but only if there is an anchor at all. */
-	if (!thread && otel_bpf_semaphores_v1)
+	if (!thread && (otel_bpf_semaphores_v1 || otel_anchor_known_()))
 		thread = otel_thread_make_();
 	if (!thread) {
 		nothing.context.state = 0;

@@ -53,10 +53,17 @@ OTEL_WARM_ void otel_flush_(struct otel_thread *thread, struct otel_buffer *buff
 /* Everything that this thread holds. */
 OTEL_WARM_ void otel_flush_all_(struct otel_thread *thread, enum otel_flush_reason reason, otel_u64 now)
 {
+	otel_u16 level = thread->nested;
 	int saved = errno;
 
-	for (unsigned i = 0; i < OTEL_BUFFERS_ && thread->buffers[i]; i++)
+	for (unsigned i = 0; i < OTEL_BUFFERS_ && thread->buffers[i]; i++) {
+		/* A signal handler that comes now writes to the next one. */
+		thread->nested = (otel_u16)(i + 1);
+		OTEL_ORDER_();
 		otel_flush_(thread, (struct otel_buffer *)thread->buffers[i], reason, now);
+		OTEL_ORDER_();
+	}
+	thread->nested = level;
 	errno = saved;
 }
 
