@@ -310,8 +310,8 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	span->context.origin = w.buffer->buffer_id;
 	span->context.trace_flags = (otel_u8)((span->context.trace_flags & ~1) | sampled);
 	__builtin_memset(span->context.reserved, 0, sizeof(span->context.reserved));
-	span->context.tracestate = (void *)0;
-	span->context.baggage = (void *)0;
+	span->context.tracestate = 0;
+	span->context.baggage = 0;
 	span->context.reserved64 = 0;
 	span->attributes = span->events = span->links = 0;
 	span->status = OTEL_UNSET;

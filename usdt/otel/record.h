@@ -222,7 +222,8 @@ struct otel_anchor {
 	 */
 	otel_u64 generation;
 	otel_u64 threads[OTEL_ANCHOR_BUCKETS]; /* lists of struct otel_thread; they only grow */
-	otel_u64 reserved[9];
+	otel_u64 stores[2]; /* addresses of struct otel_store: small texts, large texts; 0: none yet */
+	otel_u64 reserved[7];
 	/*
 	 * What the environment said at first use: "OTEL_NAME=value" strings, each with its NUL, as
 	 * far as they fit.
@@ -232,6 +233,29 @@ struct otel_anchor {
 	char environment[OTEL_ANCHOR_SIZE - 624];
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_anchor) == OTEL_ANCHOR_SIZE, "ABI");
+
+/*
+ * Texts that contexts refer to (trace state, baggage): in slots that are used again and never unmapped,
+ * so that a handle which outlived its text, or was given back twice, finds nothing instead of
+ * somebody else's memory. A handle is the slot's generation << 32 | (slot + 1) << 1 | the store.
+ */
+#define OTEL_STORE_CHUNKS 1024u
+#define OTEL_STORE_SLOTS 64u /* in a chunk */
+
+struct otel_store {
+	otel_u64 free; /* a change count << 32 | 1 + the first free slot; 0 there: none */
+	otel_u32 made; /* slots that were ever used */
+	otel_u32 slot_size;
+	otel_u64 reserved[2];
+	otel_u64 chunks[OTEL_STORE_CHUNKS]; /* addresses */
+};
+
+struct otel_slot {
+	otel_u64 state;	    /* generation << 32 | references */
+	otel_u32 next_free; /* 1 + slot */
+	otel_u32 size;	    /* of the text behind, which ends in NUL as well */
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_slot) == 16, "ABI");
 
 enum otel_context_state {
 	OTEL_CONTEXT_RECORDING = 1, /* operations are recorded */
@@ -254,8 +278,8 @@ struct otel_context {
 	otel_u8 trace_flags;
 	otel_u8 state; /* enum otel_context_state */
 	otel_u8 reserved[6];
-	void *tracestate; /* not used yet, NULL */
-	void *baggage;	  /* not used yet, NULL */
+	otel_u64 tracestate; /* handle of a text, 0: none */
+	otel_u64 baggage;    /* the same */
 	otel_u64 reserved64;
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_context) == 64, "ABI");
