@@ -74,7 +74,7 @@ struct assembler *assembler_new(const struct intake_options *options, struct int
 	return as;
 }
 
-/* ---- The table -------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------ */
 
 static struct open_span **bucket(const struct assembler *as, const struct process *process,
 				 uint64_t id)
@@ -95,6 +95,8 @@ static struct open_span *find(struct assembler *as, struct process *process, uin
 		it = it->next_hash;
 	return it;
 }
+
+static void finish(struct assembler *as, struct open_span *span);
 
 /* Takes it out of all lists. The memory is kept for another, or freed. */
 static void discard(struct assembler *as, struct open_span *span)
@@ -134,6 +136,11 @@ static void evict(struct assembler *as, struct open_span *span)
 {
 	if (!span->started) {
 		discard_orphan(as, span);
+		return;
+	}
+	/* It only waits for what others may have to add. */
+	if (span->ended) {
+		finish(as, span);
 		return;
 	}
 	as->counts->lost_evicted++;
@@ -214,7 +221,7 @@ static void set_offset(struct assembler *as, struct open_span *span, uint64_t no
 	span->offset = span->host_offset + clock_shift_of(&span->process->shift);
 }
 
-/* ---- Finishing -------------------------------------------------------------------------------- */
+/* ---- Finishing ------------------------------------------------------------------------------ */
 
 static int verdict_result(struct assembler *as, const struct verdict *verdict, const char **why)
 {
@@ -364,7 +371,7 @@ void assembler_free(struct assembler *as)
 	free(as);
 }
 
-/* ---- Records ---------------------------------------------------------------------------------- */
+/* ---- Records -------------------------------------------------------------------------------- */
 
 static void add_carried(struct open_span *span, const struct carried *carried)
 {
@@ -531,8 +538,8 @@ static struct carried count(const struct operation *operation)
 	if (operation->kind == OTEL_RECORD_ATTRIBUTES)
 		while (wire_next(&reader, &field) > 0)
 			carried.attributes += field.number == 9;
-	carried.events = operation->kind == OTEL_RECORD_EVENT ||
-			 operation->kind == OTEL_RECORD_ERROR;
+	carried.events =
+		operation->kind == OTEL_RECORD_EVENT || operation->kind == OTEL_RECORD_ERROR;
 	carried.links = operation->kind == OTEL_RECORD_LINK;
 	return carried;
 }

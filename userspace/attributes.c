@@ -187,8 +187,8 @@ int attributes_put_text(struct attributes *set, uint8_t tag, const char *key, co
 	struct bytes text = {.data = (const uint8_t *)value, .size = value_size};
 	uint8_t head[16], *end = wire_put_header(head, 1, value_size);
 
-	return put_encoded(set, tag, key, (struct bytes){.data = head, .size = (size_t)(end - head)},
-			   text, time);
+	return put_encoded(set, tag, key,
+			   (struct bytes){.data = head, .size = (size_t)(end - head)}, text, time);
 }
 
 static int put_number(struct attributes *set, uint8_t tag, const char *key, uint32_t number,
@@ -196,7 +196,8 @@ static int put_number(struct attributes *set, uint8_t tag, const char *key, uint
 {
 	uint8_t head[16], *end = wire_put_uint(head, number, value);
 
-	return put_encoded(set, tag, key, (struct bytes){.data = head, .size = (size_t)(end - head)},
+	return put_encoded(set, tag, key,
+			   (struct bytes){.data = head, .size = (size_t)(end - head)},
 			   (struct bytes){0}, time);
 }
 

@@ -165,10 +165,10 @@ int decode_anchor(struct bytes data, struct anchor *out, const char **why)
 const char *record_name(uint8_t kind)
 {
 	static const char *const names[] = {
-		[OTEL_RECORD_START] = "START", [OTEL_RECORD_ATTRIBUTES] = "ATTRIBUTES",
-		[OTEL_RECORD_EVENT] = "EVENT", [OTEL_RECORD_LINK] = "LINK",
-		[OTEL_RECORD_STATUS] = "STATUS", [OTEL_RECORD_NAME] = "NAME",
-		[OTEL_RECORD_END] = "END", [OTEL_RECORD_ERROR] = "ERROR",
+		[OTEL_RECORD_START] = "START",	     [OTEL_RECORD_ATTRIBUTES] = "ATTRIBUTES",
+		[OTEL_RECORD_EVENT] = "EVENT",	     [OTEL_RECORD_LINK] = "LINK",
+		[OTEL_RECORD_STATUS] = "STATUS",     [OTEL_RECORD_NAME] = "NAME",
+		[OTEL_RECORD_END] = "END",	     [OTEL_RECORD_ERROR] = "ERROR",
 		[OTEL_RECORD_RESOURCE] = "RESOURCE", [OTEL_RECORD_STACK] = "STACK",
 	};
 

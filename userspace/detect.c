@@ -13,7 +13,8 @@
 
 #include "resource.h"
 
-/* Reads at most @room - 1 bytes and ends them with NUL. Returns their number or a negative errno. */
+/* Reads at most @room - 1 bytes and ends them with NUL. Returns their number or a negative errno.
+ */
 static ssize_t read_file(const char *path, char *text, size_t room)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -105,6 +106,7 @@ int detect_process(const struct process_id *id, struct facts *out)
 	err = check_start(id, &out->parent_pid);
 	if (err)
 		return err;
+	out->seen = true;
 	out->executable = link_of(id->pid, "exe");
 	deleted = out->executable ? strstr(out->executable, " (deleted)") : NULL;
 	if (deleted && !deleted[strlen(" (deleted)")])
@@ -123,6 +125,13 @@ int detect_process(const struct process_id *id, struct facts *out)
 	if (err)
 		facts_free(out);
 	return err;
+}
+
+bool detect_alive(const struct process_id *id)
+{
+	uint32_t parent_pid;
+
+	return !check_start(id, &parent_pid);
 }
 
 int facts_copy(struct facts *to, const struct facts *from)
@@ -144,7 +153,7 @@ void facts_free(struct facts *facts)
 	*facts = (struct facts){0};
 }
 
-/* ---- The host -------------------------------------------------------------------------------- */
+/* ---- The host ------------------------------------------------------------------------------ */
 
 static void put(struct attributes *set, const char *key, const char *value)
 {
@@ -156,7 +165,7 @@ static void put(struct attributes *set, const char *key, const char *value)
 static const char *architecture(const char *machine)
 {
 	static const char *const names[][2] = {
-		{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"i686", "x86"},	{"i386", "x86"},
+		{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"i686", "x86"},	 {"i386", "x86"},
 		{"armv7l", "arm32"}, {"armv6l", "arm32"},  {"ppc64le", "ppc64"},
 	};
 

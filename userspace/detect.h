@@ -15,10 +15,14 @@ struct facts {
 	char container[65];
 	uint32_t parent_pid;
 	bool same_clock; /* it is in our time namespace */
+	bool seen;	 /* /proc knows it by the pid that the kernel's events have */
 };
 
 /** Asks /proc. -ESRCH: the process is gone, or its pid is another's by now. */
 int detect_process(const struct process_id *id, struct facts *out);
+
+/** Is it still there? */
+bool detect_alive(const struct process_id *id);
 
 int facts_copy(struct facts *to, const struct facts *from);
 void facts_free(struct facts *facts);
@@ -26,7 +30,8 @@ void facts_free(struct facts *facts);
 /** host.*, os.*: the same for all processes; fields 1 of a Resource. */
 void detect_host(struct attributes *set);
 
-/** When a process that started @start_time nanoseconds after boot did so: "2026-01-02T03:04:05.678Z". */
+/** When a process that started @start_time nanoseconds after boot did so:
+ * "2026-01-02T03:04:05.678Z". */
 void detect_creation(uint64_t start_time, char text[32]);
 
 #endif

@@ -75,7 +75,7 @@ static int elements_check(struct bytes body, bool keyed, unsigned int depth, con
 static int any_value_check(struct bytes body, unsigned int depth, const char **why)
 {
 	static const uint8_t types[] = {
-		[ANY_STRING] = WIRE_BYTES, [ANY_BOOL] = WIRE_VARINT,   [ANY_INT] = WIRE_VARINT,
+		[ANY_STRING] = WIRE_BYTES,   [ANY_BOOL] = WIRE_VARINT, [ANY_INT] = WIRE_VARINT,
 		[ANY_DOUBLE] = WIRE_FIXED64, [ANY_ARRAY] = WIRE_BYTES, [ANY_KVLIST] = WIRE_BYTES,
 		[ANY_BYTES] = WIRE_BYTES,
 	};
@@ -113,7 +113,7 @@ int key_value_check(struct bytes body, struct bytes *key, const char **why)
 	return one_key_value_check(body, 1, key, why);
 }
 
-/* ---- Repairing ------------------------------------------------------------------------------- */
+/* ---- Repairing ----------------------------------------------------------------------------- */
 
 /*
  * Lengths of messages are written behind the content, with as many bytes as the largest takes:
@@ -146,8 +146,8 @@ static uint8_t *one_key_value_repair(uint8_t *out, struct bytes body, unsigned i
 
 	while (wire_next(&reader, &field) > 0) {
 		if (field.number == 1) {
-			out = wire_put_header(out, 1,
-					      utf8_repaired_size(field.bytes.data, field.bytes.size));
+			out = wire_put_header(
+				out, 1, utf8_repaired_size(field.bytes.data, field.bytes.size));
 			out = utf8_repair(out, field.bytes.data, field.bytes.size);
 		} else {
 			content = begin_message(out, 2);
@@ -215,7 +215,7 @@ struct bytes key_value_key(struct bytes body)
 	return (struct bytes){.data = body.data, .size = 0};
 }
 
-/* ---- Events and links ------------------------------------------------------------------------ */
+/* ---- Events and links ---------------------------------------------------------------------- */
 
 int tracestate_check(struct bytes tracestate)
 {
@@ -229,8 +229,8 @@ int tracestate_check(struct bytes tracestate)
 
 int event_check(struct bytes body, struct event_fields *out, const char **why)
 {
-	static const uint8_t types[] = {[1] = WIRE_FIXED64, [2] = WIRE_BYTES, [3] = WIRE_BYTES,
-					[4] = WIRE_VARINT};
+	static const uint8_t types[] = {
+		[1] = WIRE_FIXED64, [2] = WIRE_BYTES, [3] = WIRE_BYTES, [4] = WIRE_VARINT};
 	struct wire_reader reader = wire_reader(body);
 	struct wire_field field;
 	int found;

@@ -13,6 +13,13 @@
 /* What comes from a process can be as late as its last flush was in the ring. */
 #define ENDED_NS UINT64_C(3000000000)
 
+/*
+ * An exit that did not fit into the ring is never told: those that are silent for so long are
+ * looked at, a few a tick.
+ */
+#define SILENT_NS UINT64_C(30000000000)
+#define LOOKS_MAX 8
+
 /* Complaints about processes: so many at once, and one a second. */
 #define COMPLAINTS_MAX 20
 
@@ -70,7 +77,7 @@ static void advance(struct intake *intake, uint64_t now)
 		intake->now = now;
 }
 
-/* ---- Complaints ------------------------------------------------------------------------------- */
+/* ---- Complaints ----------------------------------------------------------------------------- */
 
 static bool may_complain(struct intake *intake)
 {
@@ -106,9 +113,11 @@ static void complain(struct intake *intake, struct process *process,
 
 	process->rejected += complaint->n;
 	process_name(process, name, sizeof(name));
-	if (process->bad_environment && !process->bad_environment_reported && may_complain(intake)) {
+	if (process->bad_environment && !process->bad_environment_reported &&
+	    may_complain(intake)) {
 		process->bad_environment_reported = true;
-		log_info("process %u (%s): OTEL_RESOURCE_ATTRIBUTES ignored: not a list of key=value",
+		log_info("process %u (%s): OTEL_RESOURCE_ATTRIBUTES ignored: not a list of "
+			 "key=value",
 			 process->id.pid, name);
 	}
 	if (!complaint->n || process->reported || !may_complain(intake))
@@ -120,7 +129,7 @@ static void complain(struct intake *intake, struct process *process,
 		  complaint->kind ? record_name(complaint->kind) : "a flush", complaint->offset);
 }
 
-/* ---- Processes -------------------------------------------------------------------------------- */
+/* ---- Processes ------------------------------------------------------------------------------ */
 
 /* A value that never became whole; if it was a START, so did the span. */
 static bool drop_pieces(struct intake *intake, struct stream *stream)
@@ -158,8 +167,7 @@ static void forget_ended(struct intake *intake)
 }
 
 /* A process that is new here; what it replaces is over. */
-static struct process *add_process(struct intake *intake, const struct process_id *id,
-				   uint64_t now)
+static struct process *add_process(struct intake *intake, const struct process_id *id, uint64_t now)
 {
 	struct process *before = process_find_replaced(&intake->processes, id), *process;
 
@@ -168,10 +176,13 @@ static struct process *add_process(struct intake *intake, const struct process_i
 	forget_ended(intake);
 	if (intake->processes.n >= PROCESSES_MAX) {
 		end_process(intake,
-			    list_entry(intake->processes.living.next, struct process, order), 0, now);
+			    list_entry(intake->processes.living.next, struct process, order), 0,
+			    now);
 		forget_ended(intake);
 	}
 	process = process_add(&intake->processes, id);
+	if (process)
+		process->heard = now;
 	if (process && before)
 		process->facts.parent_pid = before->facts.parent_pid;
 	return process;
@@ -197,7 +208,7 @@ static struct process *get_process(struct intake *intake, const struct event *ev
 	struct process *process = process_find(&intake->processes, &event->process);
 
 	if (process) {
-		process_touch(&intake->processes, process);
+		process_touch(&intake->processes, process, event->time);
 		return process;
 	}
 	process = add_process(intake, &event->process, event->time);
@@ -206,7 +217,7 @@ static struct process *get_process(struct intake *intake, const struct event *ev
 	return process;
 }
 
-/* ---- Forks, execs, exits ---------------------------------------------------------------------- */
+/* ---- Forks, execs, exits -------------------------------------------------------------------- */
 
 /* A fork copies all that the program knows of itself. */
 static void inherit(struct process *process, const struct process *parent)
@@ -216,11 +227,12 @@ static void inherit(struct process *process, const struct process *parent)
 
 	facts_free(&process->facts);
 	(void)facts_copy(&process->facts, &parent->facts);
-	process->shift = parent->shift;
 	process->language = parent->language;
-	(void)blob_append(&process->environment, parent->environment.data, parent->environment.size);
+	(void)blob_append(&process->environment, parent->environment.data,
+			  parent->environment.size);
 	if (parent->by_program.n && !blob_reserve(&fields, attributes_size(&parent->by_program))) {
-		fields.size = (size_t)(attributes_write(&parent->by_program, fields.data) - fields.data);
+		fields.size =
+			(size_t)(attributes_write(&parent->by_program, fields.data) - fields.data);
 		(void)resource_merge(process, blob_bytes(&fields), &why);
 		blob_free(&fields);
 	}
@@ -312,10 +324,11 @@ static int take_anchor(struct intake *intake, const struct event *event, struct 
 	(void)blob_append(&process->environment, anchor.environment.data, anchor.environment.size);
 	resource_unref(process->resource);
 	process->resource = NULL;
+	process_weigh(&intake->processes, process);
 	return 0;
 }
 
-/* ---- Flushes ---------------------------------------------------------------------------------- */
+/* ---- Flushes -------------------------------------------------------------------------------- */
 
 /* What a count that only grows has grown by; what no machine can have done is a lie. */
 static uint64_t grown(uint64_t *count, uint64_t now)
@@ -504,6 +517,7 @@ static int take_flush(struct intake *intake, const struct event *event, struct b
 	take_records(intake, stream, &flush, news.overlap, &complaint);
 	if (process->ended)
 		assembler_end(intake->assembler, process, process->ended_at);
+	process_weigh(&intake->processes, process);
 	complain(intake, process, &complaint);
 	return 0;
 
@@ -513,7 +527,7 @@ rejected:
 	return -EBADMSG;
 }
 
-/* ---- The interface ---------------------------------------------------------------------------- */
+/* ---- The interface -------------------------------------------------------------------------- */
 
 int intake_event(struct intake *intake, const void *data, size_t size)
 {
@@ -543,8 +557,7 @@ int intake_event(struct intake *intake, const void *data, size_t size)
 	}
 }
 
-void intake_lost(struct intake *intake, const struct process_id *id,
-		 const struct loss_counts *lost)
+void intake_lost(struct intake *intake, const struct process_id *id, const struct loss_counts *lost)
 {
 	struct process *process = process_find(&intake->processes, id);
 	uint64_t spans = 0;
@@ -557,10 +570,28 @@ void intake_lost(struct intake *intake, const struct process_id *id,
 		process->seen += spans;
 }
 
+static void look_for_silent(struct intake *intake)
+{
+	struct processes *all = &intake->processes;
+
+	for (int i = 0; i < LOOKS_MAX && !list_empty(&all->living); i++) {
+		struct process *it = list_entry(all->living.next, struct process, order);
+
+		if (it->heard + SILENT_NS > intake->now)
+			return;
+		/* A /proc of another pid namespace knows nobody: only believe one that did. */
+		if (it->facts.seen && !detect_alive(&it->id))
+			end_process(intake, it, 0, intake->now);
+		else
+			process_touch(all, it, intake->now);
+	}
+}
+
 void intake_tick(struct intake *intake, uint64_t now)
 {
 	advance(intake, now);
 	assembler_tick(intake->assembler, intake->now);
+	look_for_silent(intake);
 	forget_ended(intake);
 }
 

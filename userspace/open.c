@@ -29,7 +29,7 @@ static uint64_t to_unix(const struct open_span *span, uint64_t time)
 	return time + (uint64_t)span->offset;
 }
 
-/* ---- Text ------------------------------------------------------------------------------------- */
+/* ---- Text ----------------------------------------------------------------------------------- */
 
 static void put_text(struct blob *blob, struct bytes text, struct verdict *verdict)
 {
@@ -53,7 +53,7 @@ static void set_name(struct open_span *span, struct bytes name, uint64_t time,
 	put_text(&span->name, name, verdict);
 }
 
-/* ---- Status ----------------------------------------------------------------------------------- */
+/* ---- Status --------------------------------------------------------------------------------- */
 
 /* Ok is final and wins over Error, of which the last counts; helpers only set what is unset. */
 static void set_status(struct open_span *span, const struct status *status, uint64_t time,
@@ -80,9 +80,10 @@ static void set_status(struct open_span *span, const struct status *status, uint
 		put_text(&span->message, status->description, verdict);
 }
 
-/* ---- Attributes ------------------------------------------------------------------------------- */
+/* ---- Attributes ----------------------------------------------------------------------------- */
 
-/* An attribute without a key, or too many of them, is an application's mistake, not a bad record. */
+/* An attribute without a key, or too many of them, is an application's mistake, not a bad record.
+ */
 static void put_attribute(struct attributes *set, uint8_t tag, struct bytes body, uint64_t time,
 			  struct verdict *verdict)
 {
@@ -135,7 +136,7 @@ static void collect(struct attributes *set, struct bytes body, uint32_t number,
 			put_attribute(set, ATTRIBUTES_TAG(number), field.bytes, 0, verdict);
 }
 
-/* ---- Events and links ------------------------------------------------------------------------- */
+/* ---- Events and links ----------------------------------------------------------------------- */
 
 /* Room for one more field of @size bytes; NULL: there is none, and it counts as dropped. */
 static uint8_t *make_room(struct blob *fields, size_t size, uint32_t *n, uint32_t most,
@@ -269,7 +270,8 @@ static void put_error(struct open_span *span, const struct operation *operation,
 	(void)attributes_put_text(scratch, EVENT_ATTRIBUTE_TAG, "exception.message", message,
 				  strlen(message), 0);
 	add_event(span, to_unix(span, operation->time),
-		  (struct bytes){.data = (const uint8_t *)"exception", .size = 9}, scratch, 0, verdict);
+		  (struct bytes){.data = (const uint8_t *)"exception", .size = 9}, scratch, 0,
+		  verdict);
 	status.description = (struct bytes){(const uint8_t *)message, strlen(message)};
 	set_status(span, &status, operation->time, verdict);
 	if (attributes_has(&span->attributes, "error.type"))
@@ -282,7 +284,7 @@ static void put_error(struct open_span *span, const struct operation *operation,
 		span->dropped_attributes++;
 }
 
-/* ---- Operations ------------------------------------------------------------------------------- */
+/* ---- Operations ----------------------------------------------------------------------------- */
 
 void open_start(struct open_span *span, const struct start *start, struct verdict *verdict)
 {
@@ -294,13 +296,14 @@ void open_start(struct open_span *span, const struct start *start, struct verdic
 	memcpy(span->parent_id, it->parent_id, sizeof(span->parent_id));
 	/* OTLP: has_is_remote is always said, is_remote if it is so. */
 	span->flags = it->trace_flags | 0x100 | (it->flags & OTEL_START_PARENT_REMOTE ? 0x200 : 0);
-	span->kind = it->kind >= SPAN_INTERNAL && it->kind <= SPAN_CONSUMER ? it->kind :
-									      SPAN_INTERNAL;
+	span->kind =
+		it->kind >= SPAN_INTERNAL && it->kind <= SPAN_CONSUMER ? it->kind : SPAN_INTERNAL;
 	set_name(span, start->name, it->time, verdict);
 	if (tracestate_check(start->tracestate))
 		verdict->repaired = true;
 	else
-		(void)blob_append(&span->tracestate, start->tracestate.data, start->tracestate.size);
+		(void)blob_append(&span->tracestate, start->tracestate.data,
+				  start->tracestate.size);
 	verdict->carried.attributes = put_attributes(span, start->attributes, it->time, verdict);
 }
 
@@ -336,7 +339,7 @@ void open_apply(struct open_span *span, const struct operation *operation,
 	}
 }
 
-/* ---- What comes from other threads ------------------------------------------------------------ */
+/* ---- What comes from other threads ---------------------------------------------------------- */
 
 struct late {
 	uint64_t time;
@@ -412,7 +415,7 @@ uint32_t open_merge(struct open_span *span, struct attributes *scratch, struct v
 	return orphans;
 }
 
-/* ---- The end ---------------------------------------------------------------------------------- */
+/* ---- The end -------------------------------------------------------------------------------- */
 
 void open_fail(struct open_span *span, const char *description)
 {
@@ -514,8 +517,8 @@ struct span *open_finish(const struct open_span *span, struct resource *resource
 	out->flags = span->flags;
 	out->kind = span->kind;
 	out->status = span->status;
-	out->dropped_attributes =
-		at_most_u32(at_most_u32(span->dropped_attributes) + (uint64_t)span->attributes.dropped);
+	out->dropped_attributes = at_most_u32(at_most_u32(span->dropped_attributes) +
+					      (uint64_t)span->attributes.dropped);
 	out->dropped_events = at_most_u32(span->dropped_events);
 	out->dropped_links = at_most_u32(span->dropped_links);
 	out->name = copy(&p, &span->name);

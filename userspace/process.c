@@ -84,10 +84,36 @@ struct process *process_add(struct processes *processes, const struct process_id
 	return it;
 }
 
-void process_touch(struct processes *processes, struct process *process)
+void process_touch(struct processes *processes, struct process *process, uint64_t now)
 {
+	process->heard = now;
 	if (!process->ended)
 		list_move(&processes->living, &process->order);
+}
+
+static void forget_words(struct process *process)
+{
+	scopes_free(&process->scopes);
+	resource_unref(process->resource);
+	process->resource = NULL;
+	attributes_free(&process->by_program);
+	blob_free(&process->environment);
+}
+
+void process_weigh(struct processes *processes, struct process *process)
+{
+	size_t words = process->scopes.memory + process->environment.room +
+		       attributes_memory(&process->by_program);
+
+	if (process->resource)
+		words += process->resource->encoded.size;
+	processes->words += words - process->words;
+	process->words = words;
+	if (processes->words <= WORDS_MAX)
+		return;
+	forget_words(process);
+	processes->words -= words;
+	process->words = 0;
 }
 
 void process_end(struct processes *processes, struct process *process, uint64_t now)
@@ -123,7 +149,8 @@ static void stream_remove(struct processes *processes, struct stream *stream)
 	*p = stream->next_hash;
 	list_remove(&stream->used);
 	list_remove(&stream->sibling);
-	if (stream_drop(stream, &processes->pieces) && stream->first.header.kind == OTEL_RECORD_START)
+	if (stream_drop(stream, &processes->pieces) &&
+	    stream->first.header.kind == OTEL_RECORD_START)
 		processes->cut_starts++;
 	stream->process->n_streams--;
 	processes->n_streams--;
@@ -135,8 +162,7 @@ void process_remove(struct processes *processes, struct process *process)
 	struct process **p = bucket(processes, process->id.pid);
 
 	while (!list_empty(&process->streams))
-		stream_remove(processes,
-			      list_entry(process->streams.next, struct stream, sibling));
+		stream_remove(processes, list_entry(process->streams.next, struct stream, sibling));
 	while (*p != process)
 		p = &(*p)->next_hash;
 	*p = process->next_hash;
@@ -144,10 +170,8 @@ void process_remove(struct processes *processes, struct process *process)
 	processes->n--;
 	processes->n_living -= !process->ended;
 	processes->unexplained += process_unexplained(process);
-	scopes_free(&process->scopes);
-	resource_unref(process->resource);
-	attributes_free(&process->by_program);
-	blob_free(&process->environment);
+	processes->words -= process->words;
+	forget_words(process);
 	facts_free(&process->facts);
 	free(process);
 }
@@ -166,8 +190,7 @@ struct stream *process_stream(struct processes *processes, struct process *proce
 	}
 	/* Threads that come and go leave theirs behind: nobody says which are over for good. */
 	if (process->n_streams >= STREAMS_OF_PROCESS_MAX)
-		stream_remove(processes,
-			      list_entry(process->streams.next, struct stream, sibling));
+		stream_remove(processes, list_entry(process->streams.next, struct stream, sibling));
 	else if (processes->n_streams >= STREAMS_MAX)
 		stream_remove(processes, list_entry(processes->streams.next, struct stream, used));
 	it = calloc(1, sizeof(*it));

@@ -22,6 +22,7 @@ struct process {
 	struct process_id id;
 	bool whole; /* known since its FORK or EXEC: nothing of it happened before */
 	bool ended;
+	uint64_t heard;	 /* when its last event was */
 	int exit_status; /* as wait(2) has it; -1: not known to us, still running */
 	uint64_t ended_at;
 	struct list streams;
@@ -40,6 +41,7 @@ struct process {
 	uint64_t claimed; /* spans started, by the headers */
 	uint64_t seen;	  /* spans started, by what is accounted for */
 	uint64_t rejected;
+	size_t words; /* bytes of memory that hold what it says of itself */
 	bool reported;
 	bool bad_environment; /* OTEL_RESOURCE_ATTRIBUTES makes no sense */
 	bool bad_environment_reported;
@@ -56,6 +58,7 @@ struct processes {
 	size_t n_streams;
 	struct list streams; /* of all processes, the one that is silent the longest first */
 	size_t pieces;	     /* memory in values that are not whole */
+	size_t words;	     /* memory that holds what processes say of themselves */
 	uint64_t secret;
 	uint64_t unexplained; /* of processes that are forgotten */
 	uint64_t cut_starts;  /* STARTs of which not all pieces came, in streams forgotten */
@@ -65,6 +68,7 @@ struct processes {
 #define PROCESSES_ENDED_MAX 4096
 #define STREAMS_MAX 262144
 #define STREAMS_OF_PROCESS_MAX 16384
+#define WORDS_MAX ((size_t)64 << 20)
 
 /** Returns 0 or -ENOMEM. */
 int processes_init(struct processes *processes);
@@ -79,8 +83,14 @@ struct process *process_find_replaced(const struct processes *processes,
 /** A new one, of which nothing is known yet. NULL: no memory. */
 struct process *process_add(struct processes *processes, const struct process_id *id);
 
-/** It was heard of just now. */
-void process_touch(struct processes *processes, struct process *process);
+/** It was heard of at @now. */
+void process_touch(struct processes *processes, struct process *process, uint64_t now);
+
+/**
+ * Weighs what the process says of itself: scopes, environment, resource. If all processes say too
+ * much, what this one said is forgotten.
+ */
+void process_weigh(struct processes *processes, struct process *process);
 
 /** It has ended; it is kept for what is late. */
 void process_end(struct processes *processes, struct process *process, uint64_t now);

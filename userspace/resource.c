@@ -17,7 +17,7 @@
 /* A resource is exempt from the limits of spans; these are against those who mean no well. */
 static const struct attributes_limits limits = {.most = 512, .most_bytes = 1 << 18};
 
-/* ---- What the environment says ---------------------------------------------------------------- */
+/* ---- What the environment says -------------------------------------------------------------- */
 
 static int digit(uint8_t c)
 {
@@ -101,7 +101,8 @@ static int parse_one(struct attributes *set, struct bytes item)
 	value_size = decode_percent(text + key_size + 1, item);
 	if (value_size < 0)
 		goto out;
-	err = attributes_put_text(set, RESOURCE_TAG, text, text + key_size + 1, (size_t)value_size, 0);
+	err = attributes_put_text(set, RESOURCE_TAG, text, text + key_size + 1, (size_t)value_size,
+				  0);
 	err = err < 0 ? err : 0;
 out:
 	free(text);
@@ -144,7 +145,8 @@ static struct bytes variable(const struct process *process, const char *name)
 		struct bytes it = take_until(&rest, '\0');
 
 		if (it.size > size && it.data[size] == '=' && !memcmp(it.data, name, size))
-			return (struct bytes){.data = it.data + size + 1, .size = it.size - size - 1};
+			return (struct bytes){.data = it.data + size + 1,
+					      .size = it.size - size - 1};
 	}
 	return (struct bytes){0};
 }
@@ -170,7 +172,7 @@ static void put_environment(struct attributes *set, struct process *process)
 	put_service_name(set, name.data, name.size);
 }
 
-/* ---- What is seen from outside ---------------------------------------------------------------- */
+/* ---- What is seen from outside -------------------------------------------------------------- */
 
 static void put(struct attributes *set, const char *key, const char *value)
 {
@@ -227,7 +229,7 @@ static void put_identity(struct attributes *set, const struct process *process)
 	put(set, "telemetry.sdk.version", OTEL_BPF_VERSION);
 }
 
-/* ---- All together ----------------------------------------------------------------------------- */
+/* ---- All together --------------------------------------------------------------------------- */
 
 static int merge(struct attributes *set, struct bytes fields, const char **why)
 {

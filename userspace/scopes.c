@@ -114,6 +114,7 @@ static void clear(struct scopes *scopes)
 		scopes->slots[i] = NULL;
 	}
 	scopes->n = 0;
+	scopes->memory = scopes->room * sizeof(struct scopes_entry *);
 	scopes->last = NULL;
 }
 
@@ -143,6 +144,7 @@ static int make_room(struct scopes *scopes)
 			place(slots, room, scopes->slots[i]);
 	free(scopes->slots);
 	scopes->slots = slots;
+	scopes->memory += (room - scopes->room) * sizeof(struct scopes_entry *);
 	scopes->room = room;
 	return 0;
 }
@@ -165,6 +167,8 @@ static void remember(struct scopes *scopes, const struct start *start, uint64_t 
 		memcpy(it->raw, start->scope.data, it->size);
 	place(scopes->slots, scopes->room, it);
 	scopes->n++;
+	scopes->memory += sizeof(*it) + it->size + sizeof(*scope) + scope->encoded.size +
+			  scope->schema_url.size;
 	scopes->last = it;
 }
 

@@ -13,6 +13,7 @@ struct scopes {
 	struct scopes_entry **slots;
 	size_t room; /* a power of two, or 0 */
 	size_t n;
+	size_t memory;
 	struct scopes_entry *last;
 };
 

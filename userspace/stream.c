@@ -44,8 +44,8 @@ static int append(struct stream *stream, struct bytes payload, size_t *memory)
 	size_t room = stream->pieces.room;
 	int err = 0;
 
-	if (payload.size > STREAM_VALUE_MAX - stream->pieces.size ||
-	    *memory > STREAM_PIECES_MAX || payload.size > STREAM_PIECES_MAX - *memory)
+	if (payload.size > STREAM_VALUE_MAX - stream->pieces.size || *memory > STREAM_PIECES_MAX ||
+	    payload.size > STREAM_PIECES_MAX - *memory)
 		err = -EFBIG;
 	else if (blob_append(&stream->pieces, payload.data, payload.size))
 		err = -EFBIG;

@@ -86,7 +86,8 @@ int main(int argc, char **argv)
 		times[round] = (double)(now() - start) / (FLUSHES * SPANS);
 	}
 	qsort(times, (size_t)rounds, sizeof(times[0]), by_number);
-	printf("%.0f ns a span at best, %.0f the median of %d rounds (%zu bytes a span, %zu spans)\n",
+	printf("%.0f ns a span at best, %.0f the median of %d rounds (%zu bytes a span, %zu "
+	       "spans)\n",
 	       times[0], times[rounds / 2], rounds, p.size / SPANS, finished);
 	intake_free(intake);
 	return 0;

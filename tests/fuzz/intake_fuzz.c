@@ -59,7 +59,7 @@ static struct bytes take_bytes(struct input *in, size_t size)
 	return bytes;
 }
 
-/* ---- What comes out --------------------------------------------------------------------------- */
+/* ---- What comes out ------------------------------------------------------------------------- */
 
 static void check_text(struct bytes text)
 {
@@ -127,7 +127,7 @@ static void check_span(void *self, struct span *span)
 	CHECK(reader.p == reader.end);
 }
 
-/* ---- What goes in ----------------------------------------------------------------------------- */
+/* ---- What goes in --------------------------------------------------------------------------- */
 
 struct fuzz {
 	struct intake *intake;
@@ -339,9 +339,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	intake_counts(fuzz.intake, &counts);
 	CHECK(counts.open == 0);
 	CHECK(counts.finished == finished);
-	CHECK(fuzz.lies ||
-	      counts.started == counts.finished + counts.lost_ring + counts.lost_rejected +
-					counts.lost_dropped + counts.lost_evicted);
+	CHECK(fuzz.lies || counts.started == counts.finished + counts.lost_ring +
+						     counts.lost_rejected + counts.lost_dropped +
+						     counts.lost_evicted);
 	intake_free(fuzz.intake);
 	return 0;
 }

@@ -346,8 +346,9 @@ static void events_of_several_threads_are_in_the_order_of_time(void **state)
 	producer_flush(&one, intake);
 	intake_tick(intake, NOW + 2 * SECOND);
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(field_at(field_at(only()->events, 11, i).bytes, 2, 0).bytes.data[0],
-				 '1' + i);
+		assert_int_equal(
+			field_at(field_at(only()->events, 11, i).bytes, 2, 0).bytes.data[0],
+			'1' + i);
 }
 
 static void explicit_times_are_taken_as_given(void **state)

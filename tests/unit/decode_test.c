@@ -28,9 +28,18 @@ static const struct {
 	size_t room;
 	int result;
 } sizes[] = {
-	{16, 0, 16, 0},	       {24, 0, 24, 0},	       {24, 7, 24, 0},	    {24, 8, 24, -EBADMSG},
-	{16, 1, 16, -EBADMSG}, {0, 0, 16, -EPROTO},    {8, 0, 16, -EPROTO}, {17, 0, 24, -EPROTO},
-	{32, 0, 24, -EPROTO},  {16, 0, 15, -EPROTO},   {16, 0, 1, -EPROTO}, {UINT32_MAX, 0, 64, -EPROTO},
+	{16, 0, 16, 0},
+	{24, 0, 24, 0},
+	{24, 7, 24, 0},
+	{24, 8, 24, -EBADMSG},
+	{16, 1, 16, -EBADMSG},
+	{0, 0, 16, -EPROTO},
+	{8, 0, 16, -EPROTO},
+	{17, 0, 24, -EPROTO},
+	{32, 0, 24, -EPROTO},
+	{16, 0, 15, -EPROTO},
+	{16, 0, 1, -EPROTO},
+	{UINT32_MAX, 0, 64, -EPROTO},
 	{0x80000000, 0, 64, -EPROTO},
 };
 
@@ -56,9 +65,11 @@ static void sizes_of_records_are_checked(void **state)
 		if (result != sizes[i].result)
 			fprintf(stderr, "row %zu: %d, %s\n", i, result, why);
 		assert_int_equal(result, sizes[i].result);
-		assert_int_equal(rest.size, result == -EPROTO ? all.size : all.size - sizes[i].size);
+		assert_int_equal(rest.size,
+				 result == -EPROTO ? all.size : all.size - sizes[i].size);
 		if (!result)
-			assert_int_equal(record.payload.size, sizes[i].size - 16 - sizes[i].padding);
+			assert_int_equal(record.payload.size,
+					 sizes[i].size - 16 - sizes[i].padding);
 		free((void *)all.data);
 	}
 }
@@ -91,7 +102,8 @@ static int try_start(const struct otel_start *start, size_t room)
 	result = decode_start(payload, &out, &why);
 	/* All of it must be inside. */
 	if (!result) {
-		assert_ptr_equal(out.attributes.data + out.attributes.size, payload.data + payload.size);
+		assert_ptr_equal(out.attributes.data + out.attributes.size,
+				 payload.data + payload.size);
 		assert_true(out.name.data >= payload.data);
 	}
 	free((void *)payload.data);
@@ -102,9 +114,9 @@ static void strings_of_a_start_stay_inside_of_it(void **state)
 {
 	const struct otel_start good = {.trace_id = {1}, .fixed_size = sizeof(good)};
 	struct otel_start start = good;
-	uint32_t *sizes_in[] = {&start.name_size,	&start.scope_name_size,
-				&start.scope_version_size, &start.schema_url_size,
-				&start.scope_attributes_size, &start.tracestate_size};
+	uint32_t *sizes_in[] = {
+		&start.name_size,	&start.scope_name_size,	      &start.scope_version_size,
+		&start.schema_url_size, &start.scope_attributes_size, &start.tracestate_size};
 
 	(void)state;
 	assert_int_equal(try_start(&start, sizeof(start)), 0);

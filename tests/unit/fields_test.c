@@ -20,7 +20,8 @@ static struct bytes of(const void *data, size_t size)
 	return (struct bytes){.data = data, .size = size};
 }
 
-/* Checks a copy on the heap, exactly as large: the address sanitizer sees any byte read too many. */
+/* Checks a copy on the heap, exactly as large: the address sanitizer sees any byte read too many.
+ */
 static int check(const void *data, size_t size, const char **why)
 {
 	uint8_t *copy = malloc(size ? size : 1);
@@ -52,7 +53,8 @@ static const struct {
 	{"a double", BODY(KEY "\x12\x09\x21\0\0\0\0\0\0\0\0"), 0},
 	{"bytes", BODY(KEY "\x12\x03\x3a\x01\xff"), 0},
 	{"an array with a broken element", BODY(KEY "\x12\x07\x2a\x05\x0a\x01\x0a\x0a\x00"), -1},
-	{"an array with a null and a bool", BODY(KEY "\x12\x08\x2a\x06\x0a\x00\x0a\x02\x10\x01"), 0},
+	{"an array with a null and a bool", BODY(KEY "\x12\x08\x2a\x06\x0a\x00\x0a\x02\x10\x01"),
+	 0},
 	{"an empty array", BODY(KEY "\x12\x02\x2a\x00"), 0},
 	{"a map", BODY(KEY "\x12\x09\x32\x07\x0a\x05\x0a\x01x\x12\x00"), 0},
 	{"no value", BODY(KEY), 0},
@@ -134,8 +136,9 @@ static void bad_text_in_a_string_becomes_bytes(void **state)
 static void bad_text_deep_inside_is_repaired_there(void **state)
 {
 	/* k: [ { "x\xff": "v\xfe" } ] */
-	static const char body[] = KEY "\x12\x11\x2a\x0f\x0a\x0d\x32\x0b\x0a\x09\x0a\x02x\xff\x12\x03"
-				       "\x0a\x01\xfe";
+	static const char body[] =
+		KEY "\x12\x11\x2a\x0f\x0a\x0d\x32\x0b\x0a\x09\x0a\x02x\xff\x12\x03"
+		    "\x0a\x01\xfe";
 	struct bytes result = repaired(of(body, sizeof(body) - 1)), map;
 	const char *why;
 
@@ -216,12 +219,20 @@ static void events_and_links_are_checked(void **state)
 	struct event_fields event;
 	struct link_fields link;
 	const char *why;
-	static const char full[] = "\x0a\x10" "0123456789abcdef" "\x12\x08" "01234567" "\x1a\x03" "a=1"
-				   "\x22\x00" "\x28\x07" "\x35\x01\xff\xff\xff";
+	static const char full[] = "\x0a\x10"
+				   "0123456789abcdef"
+				   "\x12\x08"
+				   "01234567"
+				   "\x1a\x03"
+				   "a=1"
+				   "\x22\x00"
+				   "\x28\x07"
+				   "\x35\x01\xff\xff\xff";
 
 	(void)state;
-	assert_int_equal(event_check(of("\x09\1\0\0\0\0\0\0\0\x12\x01n\x1a\x00\x20\x05", 16), &event, &why),
-			 0);
+	assert_int_equal(
+		event_check(of("\x09\1\0\0\0\0\0\0\0\x12\x01n\x1a\x00\x20\x05", 16), &event, &why),
+		0);
 	assert_int_equal(event.time, 1);
 	assert_int_equal(event.name.size, 1);
 	assert_int_equal(event.attributes, 1);
@@ -233,7 +244,9 @@ static void events_and_links_are_checked(void **state)
 	assert_int_equal(link.dropped, 7);
 	assert_int_equal(link.tracestate.size, 3);
 	assert_int_equal(link_check(of(full, 18), &link, &why), -EBADMSG);
-	assert_int_equal(link_check(of("\x0a\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x12\x08" "01234567", 28),
+	assert_int_equal(link_check(of("\x0a\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x12\x08"
+				       "01234567",
+				       28),
 				    &link, &why),
 			 -EBADMSG);
 	assert_string_equal(why, "link to nowhere");
@@ -252,7 +265,7 @@ static void a_tracestate_is_printable_and_short(void **state)
 	assert_int_equal(tracestate_check(of("a=\xc3\xa4", 4)), -EBADMSG);
 }
 
-/* ---- Sets ------------------------------------------------------------------------------------- */
+/* ---- Sets ----------------------------------------------------------------------------------- */
 
 static void a_key_that_is_written_again_and_again_takes_bounded_memory(void **state)
 {
@@ -269,7 +282,8 @@ static void a_key_that_is_written_again_and_again_takes_bounded_memory(void **st
 		end = wire_put_header(end, 2, wire_bytes_size(1, sizeof(text)));
 		end = wire_put_bytes(end, 1, text, sizeof(text));
 		assert_int_equal(attributes_put(&set, ATTRIBUTES_TAG(9),
-						of(body, (size_t)(end - body)), (uint64_t)i, &limits, &why),
+						of(body, (size_t)(end - body)), (uint64_t)i,
+						&limits, &why),
 				 0);
 	}
 	assert_int_equal(set.n, 2);
@@ -289,7 +303,8 @@ static void what_is_older_does_not_replace_what_is_newer(void **state)
 	assert_int_equal(attributes_put_bool(&set, ATTRIBUTES_TAG(9), "j", true, 0), 0);
 	assert_int_equal(attributes_size(&set), 18);
 	assert_int_equal(attributes_write(&set, out) - out, 18);
-	assert_memory_equal(out, "\x4a\x07\x0a\x01k\x12\x02\x18\x02\x4a\x07\x0a\x01j\x12\x02\x10\x01", 18);
+	assert_memory_equal(
+		out, "\x4a\x07\x0a\x01k\x12\x02\x18\x02\x4a\x07\x0a\x01j\x12\x02\x10\x01", 18);
 	attributes_free(&set);
 }
 
@@ -300,11 +315,11 @@ static void keys_that_are_equal_after_repair_are_one(void **state)
 	const char *why;
 
 	(void)state;
-	assert_int_equal(attributes_put(&set, ATTRIBUTES_TAG(9), of("\x0a\x01\xff\x12\x00", 5), 0, &limits,
-					&why),
+	assert_int_equal(attributes_put(&set, ATTRIBUTES_TAG(9), of("\x0a\x01\xff\x12\x00", 5), 0,
+					&limits, &why),
 			 1);
-	assert_int_equal(attributes_put(&set, ATTRIBUTES_TAG(9), of("\x0a\x01\xfe\x12\x00", 5), 0, &limits,
-					&why),
+	assert_int_equal(attributes_put(&set, ATTRIBUTES_TAG(9), of("\x0a\x01\xfe\x12\x00", 5), 0,
+					&limits, &why),
 			 1);
 	assert_int_equal(set.n, 1);
 	attributes_free(&set);

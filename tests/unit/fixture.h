@@ -38,8 +38,10 @@ static inline int finish(void **state)
 	intake_finish(intake);
 	intake_counts(intake, &counts);
 	if (counts.open || counts.started != counts.finished + counts.lost_ring +
-				       counts.lost_rejected + counts.lost_dropped + counts.lost_evicted) {
-		fprintf(stderr, "started %lu finished %lu ring %lu rejected %lu dropped %lu evicted %lu\n",
+						     counts.lost_rejected + counts.lost_dropped +
+						     counts.lost_evicted) {
+		fprintf(stderr,
+			"started %lu finished %lu ring %lu rejected %lu dropped %lu evicted %lu\n",
 			counts.started, counts.finished, counts.lost_ring, counts.lost_rejected,
 			counts.lost_dropped, counts.lost_evicted);
 		err = -1;

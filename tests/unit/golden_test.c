@@ -8,7 +8,7 @@
 #include "../../userspace/decode.h"
 #include "fixture.h"
 
-/* ---- Vectors ---------------------------------------------------------------------------------- */
+/* ---- Vectors -------------------------------------------------------------------------------- */
 
 /* clang-format off */
 
@@ -37,7 +37,7 @@ static const uint8_t golden_start[] = {
 	0x73, 0x68, 0x6f, 0x70, /* "shop" */
 	0x31, 0x2e, 0x32, /* "1.2" */
 	0x68, 0x74, 0x74, 0x70, 0x3a, 0x2f, 0x2f, 0x73, /* "http://s" */
-	0x1a, 0x06, 0x0a, 0x02, 0x61, 0x62, 0x12, 0x00, /* field 3 of InstrumentationScope: key "ab", no value */
+	0x1a, 0x06, 0x0a, 0x02, 0x61, 0x62, 0x12, 0x00, /* scope attribute: "ab", no value */
 	0x6b, 0x3d, 0x76, /* "k=v" */
 	0x4a, 0x0e, 0x0a, 0x06, 0x6d, 0x65, 0x74, 0x68, 0x6f, 0x64, 0x12, 0x04,
 	0x0a, 0x02, 0x47, 0x4f, /* field 9 of Span: "method" = "GO" */
@@ -135,7 +135,8 @@ static const uint8_t golden_resource[] = {
 	0x00, /* flags: none */
 	0x04, 0x00, /* padding: 4 */
 	0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* no span */
-	0x0a, 0x0a, 0x0a, 0x01, 0x72, 0x12, 0x05, 0x0a, 0x03, 0x64, 0x65, 0x76, /* field 1 of Resource: "r" = "dev" */
+	0x0a, 0x0a, 0x0a, 0x01, 0x72, 0x12,
+	0x05, 0x0a, 0x03, 0x64, 0x65, 0x76, /* field 1 of Resource: "r" = "dev" */
 	0x00, 0x00, 0x00, 0x00, /* padding */
 };
 
@@ -246,7 +247,7 @@ static struct record record_in(struct bytes vector, uint8_t kind, uint8_t flags)
 	return record;
 }
 
-/* ---- Records ---------------------------------------------------------------------------------- */
+/* ---- Records -------------------------------------------------------------------------------- */
 
 static void start_means_what_the_page_says(void **state)
 {
@@ -383,7 +384,7 @@ static void what_nobody_knows_yet_is_skipped_by_its_size(void **state)
 	record_in(VECTOR(unknown), 200, 0);
 }
 
-/* ---- Buffer and anchor ------------------------------------------------------------------------ */
+/* ---- Buffer and anchor ---------------------------------------------------------------------- */
 
 static void a_buffer_means_what_the_page_says(void **state)
 {
@@ -426,7 +427,7 @@ static void an_anchor_means_what_the_page_says(void **state)
 	assert_string_equal((const char *)anchor.environment.data, "OTEL_SERVICE_NAME=x");
 }
 
-/* ---- All together ----------------------------------------------------------------------------- */
+/* ---- All together --------------------------------------------------------------------------- */
 
 static size_t append(uint8_t *to, size_t at, struct bytes vector)
 {
@@ -470,7 +471,10 @@ static void a_whole_flush_is_the_span_that_the_page_shows(void **state)
 	assert_text(text_attribute(event, 3, "exception.type"), "ENOENT");
 	assert_int_equal(count_fields(span->links, 13), 1);
 	assert_memory_equal(span->scope->encoded.data,
-			    "\x0a\x04shop\x12\x03" "1.2\x1a\x06\x0a\x02" "ab\x12\x00", 19);
+			    "\x0a\x04shop\x12\x03"
+			    "1.2\x1a\x06\x0a\x02"
+			    "ab\x12\x00",
+			    19);
 	assert_text(span->scope->schema_url, "http://s");
 	assert_int_equal(counted().not_sampled, 5);
 	assert_int_equal(counted().incomplete, 0);
@@ -492,9 +496,12 @@ static void pieces_are_the_value_that_the_page_shows(void **state)
 	assert_text(only()->name, "GET /all");
 }
 
-/* ---- Layout ----------------------------------------------------------------------------------- */
+/* ---- Layout --------------------------------------------------------------------------------- */
 
-#define AT(type, member, at) {#type "." #member, offsetof(struct type, member), at}
+#define AT(type, member, at)                                                                       \
+	{                                                                                          \
+#type "." #member, offsetof(struct type, member), at                               \
+	}
 
 static const struct {
 	const char *what;
@@ -557,7 +564,6 @@ static const struct {
 	AT(otel_anchor, next_buffer_id, 16),
 	AT(otel_anchor, generation, 24),
 	AT(otel_anchor, threads, 32),
-	AT(otel_anchor, reserved, 544),
 	AT(otel_anchor, environment_size, 616),
 	AT(otel_anchor, environment_dropped, 620),
 	AT(otel_anchor, environment, 624),

@@ -10,7 +10,7 @@ static void span_of(struct producer *p, uint64_t id)
 	producer_end(p, id, NOW + 1, 0, 0, 0, 0);
 }
 
-/* ---- Positions -------------------------------------------------------------------------------- */
+/* ---- Positions ------------------------------------------------------------------------------ */
 
 static void the_same_bytes_twice_are_one_span(void **state)
 {
@@ -106,7 +106,7 @@ static void an_impossible_position_is_no_hole(void **state)
 	assert_int_equal(counted().records_rejected, 2);
 }
 
-/* ---- The books -------------------------------------------------------------------------------- */
+/* ---- The books ------------------------------------------------------------------------------ */
 
 static void spans_lost_in_the_ring_are_counted_once(void **state)
 {
@@ -151,7 +151,7 @@ static void made_up_counts_are_not_believed(void **state)
 	assert_int_equal(counted().not_sampled, 0);
 }
 
-/* ---- Malformed -------------------------------------------------------------------------------- */
+/* ---- Malformed ------------------------------------------------------------------------------ */
 
 static void a_bad_header_rejects_the_flush(void **state)
 {
@@ -266,11 +266,12 @@ static void an_event_that_makes_no_sense_changes_nothing(void **state)
 	assert_int_equal(producer_life(&one, intake, EVENT_EXEC, tiny, 4), -EBADMSG);
 }
 
-/* ---- Pieces ----------------------------------------------------------------------------------- */
+/* ---- Pieces --------------------------------------------------------------------------------- */
 
 enum { MORE = OTEL_RECORD_MORE, CONTINUED = OTEL_RECORD_CONTINUED };
 
-/* A record of one attribute "k" with a long value, in pieces of @piece bytes and several flushes. */
+/* A record of one attribute "k" with a long value, in pieces of @piece bytes and several flushes.
+ */
 static void put_pieces(uint64_t span, size_t value_size, size_t piece)
 {
 	char *value = calloc(1, value_size + 1);
@@ -286,8 +287,8 @@ static void put_pieces(uint64_t span, size_t value_size, size_t piece)
 		size_t n = size - at < piece ? size - at : piece;
 		uint8_t flags = (at ? CONTINUED : 0) | (at + n < size ? MORE : 0);
 
-		producer_put(&one, OTEL_RECORD_ATTRIBUTES, flags | OTEL_RECORD_COUNTED, span, NULL, 0,
-			     field + at, n);
+		producer_put(&one, OTEL_RECORD_ATTRIBUTES, flags | OTEL_RECORD_COUNTED, span, NULL,
+			     0, field + at, n);
 		if (one.size > 16000)
 			producer_flush(&one, intake);
 	}
@@ -398,7 +399,7 @@ static void a_value_that_is_too_large_is_dropped(void **state)
 	assert_int_equal(counted().records_rejected, 1);
 }
 
-/* ---- Processes -------------------------------------------------------------------------------- */
+/* ---- Processes ------------------------------------------------------------------------------ */
 
 static void an_exec_ends_what_the_program_before_it_had_open(void **state)
 {
@@ -495,7 +496,7 @@ static void many_buffers_of_a_process_are_bounded(void **state)
 	assert_int_equal(counted().unexplained, 0);
 }
 
-/* ---- Time ------------------------------------------------------------------------------------- */
+/* ---- Time ----------------------------------------------------------------------------------- */
 
 static void a_process_in_a_time_namespace_has_its_clock_corrected(void **state)
 {
@@ -527,7 +528,8 @@ static void what_is_flushed_late_is_not_taken_for_another_clock(void **state)
 	producer_flush(&two, intake);
 	assert_int_equal(out.n, 2);
 	/* The offset may have been measured anew in between, but not by milliseconds. */
-	assert_true(out.spans[0]->start_unix_nano - out.spans[1]->start_unix_nano + 1000000 < 2000000);
+	assert_true(out.spans[0]->start_unix_nano - out.spans[1]->start_unix_nano + 1000000 <
+		    2000000);
 }
 
 static void impossible_times_neither_break_nor_keep_anything(void **state)

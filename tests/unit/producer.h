@@ -24,7 +24,7 @@ static const struct process_id app = {.pid = 0x7ffffff0, .execs = 3, .start_time
 struct producer {
 	uint8_t event[sizeof(struct event) + (1 << 20)];
 	struct otel_buffer header;
-	size_t size;	    /* of the records */
+	size_t size; /* of the records */
 	struct process_id process;
 	uint64_t event_time;
 };
@@ -51,7 +51,8 @@ static inline uint8_t *producer_records(struct producer *p)
 
 /* Appends a record; a payload in two parts. */
 static inline void producer_put(struct producer *p, uint8_t kind, uint8_t flags, uint64_t span,
-				const void *head, size_t head_size, const void *payload, size_t size)
+				const void *head, size_t head_size, const void *payload,
+				size_t size)
 {
 	size_t used = sizeof(struct otel_record) + head_size + size;
 	struct otel_record record = {
@@ -121,13 +122,15 @@ static inline void producer_start(struct producer *p, uint64_t span, const char 
 	if (o->attributes_size)
 		memcpy(strings + size, o->attributes, o->attributes_size);
 	size += o->attributes_size;
-	producer_put(p, OTEL_RECORD_START, o->record_flags, span, &start, sizeof(start), strings, size);
+	producer_put(p, OTEL_RECORD_START, o->record_flags, span, &start, sizeof(start), strings,
+		     size);
 	free(strings);
 	p->header.started++;
 }
 
 static inline void producer_end(struct producer *p, uint64_t span, uint64_t time,
-				uint32_t attributes, uint32_t events, uint32_t links, uint32_t flags)
+				uint32_t attributes, uint32_t events, uint32_t links,
+				uint32_t flags)
 {
 	struct otel_end end = {
 		.time = time,
@@ -146,7 +149,8 @@ static inline uint8_t *encode_text(uint8_t *out, uint32_t number, const char *ke
 {
 	size_t any = wire_bytes_size(1, strlen(value));
 
-	out = wire_put_header(out, number, wire_bytes_size(1, strlen(key)) + wire_bytes_size(2, any));
+	out = wire_put_header(out, number,
+			      wire_bytes_size(1, strlen(key)) + wire_bytes_size(2, any));
 	out = wire_put_bytes(out, 1, key, strlen(key));
 	out = wire_put_header(out, 2, any);
 	return wire_put_bytes(out, 1, value, strlen(value));
@@ -186,15 +190,14 @@ static inline void producer_status(struct producer *p, uint64_t span, uint64_t t
 
 	memcpy(head, &time, 8);
 	memcpy(head + 8, &status, 8);
-	producer_put(p, OTEL_RECORD_STATUS, time ? OTEL_RECORD_TIMED : 0, span, time ? head : head + 8,
-		     time ? 16 : 8, description, strlen(description));
+	producer_put(p, OTEL_RECORD_STATUS, time ? OTEL_RECORD_TIMED : 0, span,
+		     time ? head : head + 8, time ? 16 : 8, description, strlen(description));
 }
 
-static inline void producer_name(struct producer *p, uint64_t span, uint64_t time,
-				 const char *name)
+static inline void producer_name(struct producer *p, uint64_t span, uint64_t time, const char *name)
 {
-	producer_put(p, OTEL_RECORD_NAME, time ? OTEL_RECORD_TIMED : 0, span, &time, time ? 8 : 0, name,
-		     strlen(name));
+	producer_put(p, OTEL_RECORD_NAME, time ? OTEL_RECORD_TIMED : 0, span, &time, time ? 8 : 0,
+		     name, strlen(name));
 }
 
 static inline void producer_error(struct producer *p, uint64_t span, uint64_t time, int error)

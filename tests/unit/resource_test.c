@@ -101,7 +101,8 @@ static void a_child_has_what_its_parent_had_until_it_execs(void **state)
 	memcpy(event.strings, "/bin/app", 8);
 	producer_life(&one, intake, EVENT_EXEC, &event, sizeof(event.exec) + 8);
 	ANCHOR("OTEL_RESOURCE_ATTRIBUTES=team=x");
-	producer_put(&one, OTEL_RECORD_RESOURCE, 0, 0, NULL, 0, "\x0a\x08\x0a\x01k\x12\x03\x0a\x01v", 10);
+	producer_put(&one, OTEL_RECORD_RESOURCE, 0, 0, NULL, 0,
+		     "\x0a\x08\x0a\x01k\x12\x03\x0a\x01v", 10);
 	resource_now(&one);
 	two.process.pid--;
 	producer_life(&two, intake, EVENT_FORK, &fork, sizeof(fork));
@@ -147,11 +148,13 @@ static void who_it_is_is_not_for_the_process_to_say(void **state)
 	const struct resource *resource;
 
 	(void)state;
-	send_anchor(&one,
-		    "OTEL_RESOURCE_ATTRIBUTES=process.pid=1,telemetry.sdk.language=java,host.name=mine",
-		    82, OTEL_LANGUAGE_CPP);
+	send_anchor(
+		&one,
+		"OTEL_RESOURCE_ATTRIBUTES=process.pid=1,telemetry.sdk.language=java,host.name=mine",
+		82, OTEL_LANGUAGE_CPP);
 	resource = resource_now(&one);
-	assert_int_equal(field_at(attribute(resource->encoded, 1, "process.pid"), 3, 0).value, app.pid);
+	assert_int_equal(field_at(attribute(resource->encoded, 1, "process.pid"), 3, 0).value,
+			 app.pid);
 	assert_text(text_of(resource, "telemetry.sdk.language"), "cpp");
 	/* The rest is. */
 	assert_text(text_of(resource, "host.name"), "mine");
@@ -188,10 +191,10 @@ static const struct {
 	const char *text;
 	int n;
 } values[] = {
-	{"", 0},	  {"   ", 0},	   {"a=b", 1},	    {"a=b,c=d", 2}, {" a = b , c=d ", 2},
-	{"a=", 1},	  {"a=b=c", 1},	   {"a=b,a=c", 1},  {"a=%2C%3d", 1}, {"%61=b", 1},
-	{"a", -1},	  {"=b", -1},	   {"a=b,", -1},    {",a=b", -1},   {"a=b,,c=d", -1},
-	{"a=%", -1},	  {"a=%2", -1},	   {"a=%2g", -1},   {"a=b,c", -1},  {"%ff=b", -1},
+	{"", 0},     {"   ", 0},   {"a=b", 1},	   {"a=b,c=d", 2},  {" a = b , c=d ", 2},
+	{"a=", 1},   {"a=b=c", 1}, {"a=b,a=c", 1}, {"a=%2C%3d", 1}, {"%61=b", 1},
+	{"a", -1},   {"=b", -1},   {"a=b,", -1},   {",a=b", -1},    {"a=b,,c=d", -1},
+	{"a=%", -1}, {"a=%2", -1}, {"a=%2g", -1},  {"a=b,c", -1},   {"%ff=b", -1},
 };
 
 static void resource_attributes_are_all_right_or_all_refused(void **state)
@@ -241,8 +244,9 @@ static void a_process_that_runs_is_looked_at_from_outside(void **state)
 	resource = resource_now(&one);
 	assert_text(text_of(resource, "process.executable.path"), path);
 	assert_text(resource->service_name, strrchr(path, '/') + 1);
-	assert_int_equal(field_at(attribute(resource->encoded, 1, "process.parent_pid"), 3, 0).value,
-			 getppid());
+	assert_int_equal(
+		field_at(attribute(resource->encoded, 1, "process.parent_pid"), 3, 0).value,
+		getppid());
 	created = text_of(resource, "process.creation.time");
 	assert_int_equal(created.size, strlen("2026-01-02T03:04:05.678Z"));
 	assert_int_equal(created.data[10], 'T');

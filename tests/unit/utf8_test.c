@@ -24,7 +24,9 @@ static const struct {
 	{"\xf4\x8f\xbf\xbf", true, "\xf4\x8f\xbf\xbf"},
 	{"\xed\x9f\xbf", true, "\xed\x9f\xbf"},
 	{"\x80", false, BAD},
-	{"a\xff" "b", false, "a" BAD "b"},
+	{"a\xff"
+	 "b",
+	 false, "a" BAD "b"},
 	{"\xc3", false, BAD},
 	{"\xc3(", false, BAD "("},
 	{"\xc0\x80", false, BAD BAD},		      /* overlong */
@@ -36,7 +38,11 @@ static const struct {
 	{"\xf5\x80\x80\x80", false, BAD BAD BAD BAD},
 	{"\xe2\x82", false, BAD BAD},
 	{"\xf0\x9f\x8d", false, BAD BAD BAD},
-	{"12345678\xe2\x82\xac" "12345678\xe2", false, "12345678\xe2\x82\xac" "12345678" BAD},
+	{"12345678\xe2\x82\xac"
+	 "12345678\xe2",
+	 false,
+	 "12345678\xe2\x82\xac"
+	 "12345678" BAD},
 };
 
 static void text_is_valid_or_repaired_as_the_table_says(void **state)
