@@ -439,6 +439,19 @@ static void one_process_cannot_push_out_the_spans_of_others(void **state)
 	assert_text(only()->name, "kept");
 }
 
+static void a_span_that_has_ended_is_never_evicted_unfinished(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN, "ended", NULL);
+	producer_end(&one, SPAN, NOW + 1, 0, 0, 0, OTEL_END_SHARED);
+	for (uint64_t i = 1; i <= 100; i++)
+		producer_start(&one, SPAN + i, "a", NULL);
+	producer_flush(&one, intake);
+	assert_text(only()->name, "ended");
+	assert_int_equal(counted().lost_evicted, 0);
+	assert_int_equal(counted().open, 100);
+}
+
 static void a_span_id_used_twice_is_rejected_once(void **state)
 {
 	(void)state;
@@ -566,6 +579,7 @@ int main(void)
 		TEST(a_process_that_fails_leaves_cut_spans_with_its_status),
 		TEST(the_oldest_open_span_makes_room_and_is_counted),
 		TEST(one_process_cannot_push_out_the_spans_of_others),
+		TEST(a_span_that_has_ended_is_never_evicted_unfinished),
 		TEST(a_span_id_used_twice_is_rejected_once),
 		TEST(a_forked_child_cannot_end_its_parents_span),
 		TEST(children_do_not_start_before_their_parent),

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <unistd.h>
 
 #include "collect.h"
 #include "producer.h"
@@ -71,6 +72,26 @@ static inline void assert_text(struct bytes bytes, const char *text)
 		fprintf(stderr, "\"%.*s\" is not \"%s\"\n", (int)bytes.size,
 			(const char *)bytes.data, text);
 	assert_true(bytes_are(bytes, text));
+}
+
+/* When a process started, as the kernel's files have it. */
+static inline uint64_t start_time_of(pid_t pid)
+{
+	unsigned long long ticks = 0;
+	char text[1024], *p;
+	FILE *file;
+
+	snprintf(text, sizeof(text), "/proc/%d/stat", pid);
+	file = fopen(text, "r");
+	assert_non_null(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	/* Field 22; the second ends with the last ')'. */
+	p = strrchr(text, ')') + 1;
+	for (int i = 3; i < 22; i++)
+		p = strchr(p + 1, ' ');
+	assert_int_equal(sscanf(p, "%llu", &ticks), 1);
+	return ticks * (SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)

@@ -564,9 +564,18 @@ static const struct {
 	AT(otel_anchor, next_buffer_id, 16),
 	AT(otel_anchor, generation, 24),
 	AT(otel_anchor, threads, 32),
+	AT(otel_anchor, stores, 544),
+	AT(otel_anchor, reserved, 560),
 	AT(otel_anchor, environment_size, 616),
 	AT(otel_anchor, environment_dropped, 620),
 	AT(otel_anchor, environment, 624),
+	AT(otel_store, free, 0),
+	AT(otel_store, made, 8),
+	AT(otel_store, slot_size, 12),
+	AT(otel_store, chunks, 32),
+	AT(otel_slot, state, 0),
+	AT(otel_slot, next_free, 8),
+	AT(otel_slot, size, 12),
 	AT(otel_context, trace_id, 0),
 	AT(otel_context, span_id, 16),
 	AT(otel_context, origin, 24),
@@ -622,6 +631,8 @@ static void every_field_is_where_the_page_says(void **state)
 	assert_int_equal(sizeof(struct otel_error), 16);
 	assert_int_equal(sizeof(struct otel_buffer), 128);
 	assert_int_equal(sizeof(struct otel_anchor), 8192);
+	assert_int_equal(sizeof(struct otel_store), 32 + 8 * 1024);
+	assert_int_equal(sizeof(struct otel_slot), 16);
 	assert_int_equal(sizeof(struct otel_context), 64);
 	assert_int_equal(sizeof(struct otel_span), 128);
 	assert_int_equal(sizeof(struct otel_thread), 256);

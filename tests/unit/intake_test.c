@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Flushes: what was seen, what is missing, what comes in pieces, and the books. */
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -451,6 +452,43 @@ static void what_was_read_of_a_dying_process_after_its_exit_counts(void **state)
 	intake_tick(intake, NOW + 10 * SECOND);
 }
 
+/* A child that is gone, of which no exit was told. */
+static void a_process_whose_exit_was_lost_is_found_out(void **state)
+{
+	struct process_id id = {0};
+	int pipes[2], status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	child = fork();
+	if (!child) {
+		char byte;
+
+		close(pipes[1]);
+		_exit(read(pipes[0], &byte, 1) < 0);
+	}
+	assert_true(child > 0);
+	close(pipes[0]);
+	id.pid = (uint32_t)child;
+	id.start_time = start_time_of(child);
+	one.process = id;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_flush(&one, intake);
+	intake_tick(intake, NOW + 31 * SECOND);
+	assert_int_equal(intake_processes(intake), 1);
+	close(pipes[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	intake_tick(intake, NOW + 62 * SECOND);
+	assert_int_equal(intake_processes(intake), 0);
+	assert_true(is_true(only()->attributes, "otelbpf.cut_short"));
+	/* Those that /proc never knew may be in another namespace: nobody can tell. */
+	span_of(&two, SPAN);
+	producer_flush(&two, intake);
+	intake_tick(intake, NOW + 100 * SECOND);
+	assert_int_equal(intake_processes(intake), 1);
+}
+
 static void many_processes_that_come_and_go_leave_nothing(void **state)
 {
 	struct event_exit fine = {.status = 0};
@@ -577,6 +615,7 @@ int main(void)
 		TEST(an_exec_ends_what_the_program_before_it_had_open),
 		TEST(a_pid_that_is_used_again_is_another_process),
 		TEST(what_was_read_of_a_dying_process_after_its_exit_counts),
+		TEST(a_process_whose_exit_was_lost_is_found_out),
 		TEST(many_processes_that_come_and_go_leave_nothing),
 		TEST(many_processes_that_never_end_are_bounded),
 		TEST(many_buffers_of_a_process_are_bounded),

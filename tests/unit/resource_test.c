@@ -213,23 +213,6 @@ static void resource_attributes_are_all_right_or_all_refused(void **state)
 	}
 }
 
-/* Our own start time, as the kernel's files have it. */
-static uint64_t own_start(void)
-{
-	unsigned long long ticks = 0;
-	char text[1024], *p;
-	FILE *file = fopen("/proc/self/stat", "r");
-
-	assert_non_null(file);
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-	fclose(file);
-	p = strrchr(text, ')') + 1;
-	for (int i = 0; i < 22 - 3; i++)
-		p = strchr(p + 1, ' ');
-	assert_int_equal(sscanf(p, "%llu", &ticks), 1);
-	return ticks * (SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
 static void a_process_that_runs_is_looked_at_from_outside(void **state)
 {
 	const struct resource *resource;
@@ -240,7 +223,8 @@ static void a_process_that_runs_is_looked_at_from_outside(void **state)
 	(void)state;
 	assert_true(size > 0);
 	path[size] = '\0';
-	one.process = (struct process_id){.pid = (uint32_t)getpid(), .start_time = own_start()};
+	one.process = (struct process_id){.pid = (uint32_t)getpid(),
+					  .start_time = start_time_of(getpid())};
 	resource = resource_now(&one);
 	assert_text(text_of(resource, "process.executable.path"), path);
 	assert_text(resource->service_name, strrchr(path, '/') + 1);
@@ -257,7 +241,7 @@ static void a_pid_that_is_anothers_by_now_is_not_looked_at(void **state)
 	(void)state;
 	one.process = (struct process_id){
 		.pid = (uint32_t)getpid(),
-		.start_time = own_start() + 10 * SECOND,
+		.start_time = start_time_of(getpid()) + 10 * SECOND,
 	};
 	assert_text(resource_now(&one)->service_name, "unknown_service");
 }
