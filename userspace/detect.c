@@ -97,9 +97,21 @@ static void find_container(const char *text, char container[65])
 	}
 }
 
+int detect_clock(uint32_t pid)
+{
+	char *theirs = link_of(pid, "ns/time"), *ours = link_of((uint32_t)getpid(), "ns/time");
+	int result = -1;
+
+	if (theirs && ours)
+		result = !strcmp(theirs, ours);
+	free(theirs);
+	free(ours);
+	return result;
+}
+
 int detect_process(const struct process_id *id, struct facts *out)
 {
-	char text[4096], *theirs, *ours, *deleted;
+	char text[4096], *deleted;
 	int err;
 
 	*out = (struct facts){0};
@@ -115,11 +127,7 @@ int detect_process(const struct process_id *id, struct facts *out)
 		out->command = strdup(text);
 	if (read_of(id->pid, "cgroup", text, sizeof(text)) > 0)
 		find_container(text, out->container);
-	theirs = link_of(id->pid, "ns/time");
-	ours = link_of((uint32_t)getpid(), "ns/time");
-	out->same_clock = theirs && ours && !strcmp(theirs, ours);
-	free(theirs);
-	free(ours);
+	out->same_clock = detect_clock(id->pid) > 0;
 	/* It may have ended, and the pid been given away, while we looked. */
 	err = check_start(id, &out->parent_pid);
 	if (err)

@@ -21,6 +21,9 @@ struct facts {
 /** Asks /proc. -ESRCH: the process is gone, or its pid is another's by now. */
 int detect_process(const struct process_id *id, struct facts *out);
 
+/** Is @pid in our time namespace? 1: yes, 0: no, -1: nobody knows. */
+int detect_clock(uint32_t pid);
+
 /** Is it still there? */
 bool detect_alive(const struct process_id *id);
 

@@ -228,6 +228,11 @@ static void inherit(struct process *process, const struct process *parent)
 	facts_free(&process->facts);
 	(void)facts_copy(&process->facts, &parent->facts);
 	process->language = parent->language;
+	/* A child can be the first in a time namespace that its parent made. */
+	if (parent->facts.seen && detect_clock(process->id.pid) == 0)
+		process->shift = (struct clock_shift){0};
+	else
+		process->shift = parent->shift;
 	(void)blob_append(&process->environment, parent->environment.data,
 			  parent->environment.size);
 	if (parent->by_program.n && !blob_reserve(&fields, attributes_size(&parent->by_program))) {
