@@ -95,9 +95,27 @@ OTEL_INLINE_ void otel_error_(otel_span *span, int error)
 	(void)error;
 }
 
-OTEL_INLINE_ void otel_end_(otel_span *span)
+OTEL_INLINE_ void otel_end_(otel_span *span, otel_u64 unix_time)
 {
 	(void)span;
+	(void)unix_time;
+}
+
+OTEL_INLINE_ void otel_set_name_(otel_span *span, const char *name)
+{
+	(void)span;
+	(void)name;
+}
+
+OTEL_INLINE_ void otel_add_links_(otel_span *span, const otel_option *list)
+{
+	(void)span;
+	(void)list;
+}
+
+OTEL_INLINE_ void otel_set_resource_(const otel_option *list)
+{
+	(void)list;
 }
 
 OTEL_INLINE_ otel_span *otel_current_(void)

@@ -48,6 +48,63 @@ OTEL_INLINE_ otel_u64 otel_text_size_(const char *text, otel_u64 size)
 	return size == OTEL_UNKNOWN_SIZE_ ? __builtin_strlen(text) : size;
 }
 
+/* Element @index of an array: the size of its AnyValue, and, with @w, the AnyValue itself. */
+OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *option, otel_u64 index)
+{
+	otel_u64 size, integer;
+	otel_u8 scalar[2];
+
+	switch (option->type) {
+	case OTEL_TYPE_STRINGS: {
+		const char *text = ((const char *const *)option->value.pointer)[index];
+
+		size = otel_text_size_(text, OTEL_UNKNOWN_SIZE_);
+		if (w) {
+			otel_put_head_(w, 1, size);
+			otel_put_(w, text, size);
+		}
+		return otel_field_size_(size);
+	}
+	case OTEL_TYPE_BOOLS:
+		scalar[0] = 2 << 3;
+		scalar[1] = ((const otel_u8 *)option->value.pointer)[index] != 0;
+		if (w)
+			otel_put_(w, scalar, 2);
+		return 2;
+	case OTEL_TYPE_INTS:
+		integer = (otel_u64)((const long long *)option->value.pointer)[index];
+		scalar[0] = 3 << 3;
+		if (w) {
+			otel_put_(w, scalar, 1);
+			otel_put_varint_(w, integer);
+		}
+		return 1 + otel_varint_size_(integer);
+	default:
+		scalar[0] = 4 << 3 | 1;
+		if (w) {
+			otel_put_(w, scalar, 1);
+			otel_put_(w, (const double *)option->value.pointer + index, 8);
+		}
+		return 9;
+	}
+}
+
+/* The size of the ArrayValue's body, and, with @w, the body: fields 1, an AnyValue each. */
+OTEL_COLD_ otel_u64 otel_elements_(struct otel_writer_ *w, const otel_option *option)
+{
+	otel_u64 size = 0, element;
+
+	for (otel_u64 i = 0; i < option->size; i++) {
+		element = otel_element_((struct otel_writer_ *)0, option, i);
+		size += otel_field_size_(element);
+		if (w) {
+			otel_put_head_(w, 1, element);
+			otel_element_(w, option, i);
+		}
+	}
+	return size;
+}
+
 OTEL_INLINE_ void otel_put_text_(struct otel_writer_ *w, otel_u8 number, const char *text, otel_u64 size)
 {
 	otel_put_head_(w, number, size);
@@ -61,7 +118,7 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 
 	for (; list->type != OTEL_TYPE_END; list++) {
 		otel_u64 key_size, text_size = 0, value_size, size;
-		otel_u8 scalar[11];
+		otel_u8 scalar[11], text_number = 0; /* the AnyValue's field, if it has a length */
 
 		if (!otel_is_attribute_(list))
 			continue;
@@ -69,7 +126,21 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 		/* The AnyValue, but for a string's text. */
 		switch (list->type) {
 		case OTEL_TYPE_STRING:
+			text_number = 1;
 			text_size = otel_text_size_((const char *)list->value.pointer, list->size);
+			value_size = otel_field_size_(text_size);
+			break;
+		case OTEL_TYPE_BYTES:
+			text_number = 7;
+			text_size = list->size;
+			value_size = otel_field_size_(text_size);
+			break;
+		case OTEL_TYPE_STRINGS:
+		case OTEL_TYPE_BOOLS:
+		case OTEL_TYPE_INTS:
+		case OTEL_TYPE_DOUBLES:
+			text_number = 5;
+			text_size = otel_elements_((struct otel_writer_ *)0, list);
 			value_size = otel_field_size_(text_size);
 			break;
 		case OTEL_TYPE_BOOL:
@@ -92,7 +163,8 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 			value_size = 9;
 		}
 		size = otel_field_size_(key_size) + otel_field_size_(value_size);
-		if (__builtin_expect(size < 0x80 && (otel_u64)(w->end - w->at) >= size + 2, 1)) {
+		if (__builtin_expect(size < 0x80 && (otel_u64)(w->end - w->at) >= size + 2 &&
+					     text_number != 5, 1)) {
 			otel_u8 *at = w->at;
 
 			at[0] = (otel_u8)(number << 3 | 2);
@@ -104,8 +176,8 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 			at[0] = 2 << 3 | 2;
 			at[1] = (otel_u8)value_size;
 			at += 2;
-			if (list->type == OTEL_TYPE_STRING) {
-				at[0] = 1 << 3 | 2;
+			if (text_number) {
+				at[0] = (otel_u8)(text_number << 3 | 2);
 				at[1] = (otel_u8)text_size;
 				otel_copy_(at + 2, (const otel_u8 *)list->value.pointer, text_size);
 			} else {
@@ -116,25 +188,74 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 			otel_put_head_(w, number, size);
 			otel_put_text_(w, 1, list->key, key_size);
 			otel_put_head_(w, 2, value_size);
-			if (list->type == OTEL_TYPE_STRING)
-				otel_put_text_(w, 1, (const char *)list->value.pointer, text_size);
-			else
+			if (text_number == 5) {
+				otel_put_head_(w, 5, text_size);
+				otel_elements_(w, list);
+			} else if (text_number) {
+				otel_put_text_(w, text_number, (const char *)list->value.pointer, text_size);
+			} else {
 				otel_put_(w, scalar, value_size);
+			}
 		}
 		count++;
 	}
 	return count;
 }
 
+/* What these fields come to, as otel_put_attributes_() writes them. */
+OTEL_COLD_ otel_u64 otel_attributes_size_(const otel_option *list)
+{
+	otel_u64 size = 0, value;
+
+	for (; list->type != OTEL_TYPE_END; list++) {
+		if (!otel_is_attribute_(list))
+			continue;
+		switch (list->type) {
+		case OTEL_TYPE_STRING:
+			value = otel_field_size_(
+				otel_text_size_((const char *)list->value.pointer, list->size));
+			break;
+		case OTEL_TYPE_BYTES:
+			value = otel_field_size_(list->size);
+			break;
+		case OTEL_TYPE_BOOL:
+			value = 2;
+			break;
+		case OTEL_TYPE_INT:
+			value = 1 + otel_varint_size_(list->value.integer);
+			break;
+		case OTEL_TYPE_DOUBLE:
+			value = 9;
+			break;
+		default:
+			value = otel_field_size_(otel_elements_((struct otel_writer_ *)0, list));
+		}
+		size += otel_field_size_(otel_field_size_(otel_text_size_(list->key, list->key_size)) +
+					 otel_field_size_(value));
+	}
+	return size;
+}
+
 OTEL_COLD_ void otel_probe_attributes_(const otel_span *span, const otel_option *list)
 {
-	for (; list->type != OTEL_TYPE_END; list++)
-		if (otel_is_attribute_(list))
-			otel_bpf_span_attribute_v1(otel_number_(span->context.span_id),
-						   list->key ? list->key : "", (int)list->type,
-						   list->type == OTEL_TYPE_STRING && !list->value.pointer ?
-							   (otel_u64) "" :
-							   list->value.integer);
+	for (; list->type != OTEL_TYPE_END; list++) {
+		otel_u64 value = list->value.integer;
+		char text[256]; /* that ends in NUL, as otel_strn()'s does not */
+
+		if (!otel_is_attribute_(list))
+			continue;
+		if (list->type == OTEL_TYPE_STRING) {
+			otel_u64 size = otel_text_size_((const char *)list->value.pointer, list->size);
+
+			if (size > sizeof(text) - 1)
+				size = sizeof(text) - 1;
+			otel_copy_((otel_u8 *)text, (const otel_u8 *)list->value.pointer, size);
+			text[size] = 0;
+			value = (otel_u64)text;
+		}
+		otel_bpf_span_attribute_v1(otel_number_(span->context.span_id), list->key ? list->key : "",
+					   (int)list->type, value);
+	}
 }
 
 /* ---- Records ------------------------------------------------------------------------------------ */
@@ -197,6 +318,38 @@ OTEL_COLD_ int otel_sampled_root_(const otel_u8 *trace_id)
 	return (otel_u32)(trace_id[9] << 8 | trace_id[10]) >= 0x10000u - rate;
 }
 
+/* ---- Links --------------------------------------------------------------------------------------- */
+
+/* One LINK record for each link in @list. @now: when, if the record must say so, else 0. */
+OTEL_COLD_ void otel_record_links_(struct otel_writer_ *w, otel_span *span, const otel_option *list,
+				   unsigned flags, otel_u64 now)
+{
+	for (; list->type != OTEL_TYPE_END; list++) {
+		const otel_context *context = (const otel_context *)list->value.pointer;
+		otel_u32 link_flags = 0x100;
+		otel_u8 tag = 6 << 3 | 5;
+		static const otel_u8 none[16] = {0};
+		int valid;
+
+		if (list->type != OTEL_TYPE_LINK)
+			continue;
+		valid = otel_valid_(context);
+		if (valid)
+			link_flags |= context->trace_flags | (context->state & OTEL_CONTEXT_REMOTE ? 0x200u : 0);
+		otel_record_open_(w, OTEL_RECORD_LINK, flags, span->context.span_id, now);
+		if (flags & OTEL_RECORD_TIMED)
+			otel_put_(w, &now, sizeof(now));
+		otel_put_text_(w, 1, (const char *)(valid ? context->trace_id : none), 16);
+		otel_put_text_(w, 2, (const char *)(valid ? context->span_id : none), 8);
+		otel_put_attributes_(w, (const otel_option *)(const void *)list->key, 4);
+		otel_put_(w, &tag, 1);
+		otel_put_(w, &link_flags, sizeof(link_flags));
+		otel_record_commit_(w);
+		if (flags & OTEL_RECORD_COUNTED)
+			span->links++;
+	}
+}
+
 /* ---- Starting ----------------------------------------------------------------------------------- */
 
 OTEL_INLINE_ const otel_option *otel_find_(const otel_option *list, enum otel_type type)
@@ -212,7 +365,7 @@ OTEL_INLINE_ const otel_option *otel_find_(const otel_option *list, enum otel_ty
 OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 				     const otel_context *parent, const otel_tracer *tracer,
 				     const char *name, otel_u64 name_size, enum otel_kind kind,
-				     const otel_option *list)
+				     otel_u64 unix_time, const otel_option *list)
 {
 	struct otel_start *start;
 
@@ -223,7 +376,7 @@ OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 	start = (struct otel_start *)(void *)w->at;
 	w->at += sizeof(*start);
 	start->time = span->start_time;
-	start->unix_time = 0;
+	start->unix_time = unix_time;
 	__builtin_memcpy(start->trace_id, span->context.trace_id, 16);
 	start->flags = 0;
 	if (parent) {
@@ -244,6 +397,8 @@ OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 		start->scope_name_size = tracer->name_size;
 		start->scope_version_size = tracer->version_size;
 		start->schema_url_size = tracer->schema_url_size;
+		if (__builtin_expect(tracer->attributes != (const otel_option *)0, 0))
+			start->scope_attributes_size = (otel_u32)otel_attributes_size_(tracer->attributes);
 	} else {
 		start->scope_name_size = start->scope_version_size = start->schema_url_size = 0;
 	}
@@ -252,6 +407,8 @@ OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 		otel_put_(w, tracer->name, tracer->name_size);
 		otel_put_(w, tracer->version, tracer->version_size);
 		otel_put_(w, tracer->schema_url, tracer->schema_url_size);
+		if (__builtin_expect(tracer->attributes != (const otel_option *)0, 0))
+			otel_put_attributes_(w, tracer->attributes, 3);
 	}
 	span->attributes = otel_put_attributes_(w, list, 9);
 	otel_record_commit_(w);
@@ -278,8 +435,10 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 			((struct otel_buffer *)thread->buffers[0])->dropped_starts++;
 		return 0;
 	}
-	if (option)
+	if (option && option->value.pointer)
 		parent = *(const otel_context *)option->value.pointer;
+	else if (option)
+		parent.state = 0; /* a root was asked for */
 	else if (__builtin_expect(thread->changing && otel_in_signal_(&w), 0))
 		parent.state = 0;
 	else
@@ -287,6 +446,7 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	option = otel_find_(list, OTEL_TYPE_KIND);
 	if (option && option->value.integer <= OTEL_CONSUMER)
 		kind = (enum otel_kind)option->value.integer;
+	option = otel_find_(list, OTEL_TYPE_TIME);
 
 	if (otel_valid_(&parent)) {
 		__builtin_memcpy(span->context.trace_id, parent.trace_id, 16);
@@ -320,7 +480,10 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	if (sampled) {
 		span->start_time = otel_now_();
 		otel_record_start_(&w, span, otel_valid_(&parent) ? &parent : (otel_context *)0, tracer,
-				   name, otel_text_size_(name, name_size), kind, list);
+				   name, otel_text_size_(name, name_size), kind,
+				   option ? option->value.integer : 0, list);
+		if (__builtin_expect(otel_find_(list, OTEL_TYPE_LINK) != (const otel_option *)0, 0))
+			otel_record_links_(&w, span, list, OTEL_RECORD_COUNTED, 0);
 		otel_check_age_(&w, span->start_time);
 		span->context.state = OTEL_CONTEXT_VALID | OTEL_CONTEXT_RECORDING;
 	} else {
@@ -383,6 +546,9 @@ OTEL_WARM_ void otel_set_(otel_span *span, const otel_option *list)
 	otel_finish_(&w);
 }
 
+/* Of otel/stack.h, which only who includes it pays for. */
+typedef void (*otel_record_stack_fn_)(struct otel_writer_ *, otel_span *, unsigned flags, otel_u64 now);
+
 OTEL_WARM_ void otel_event_(otel_span *span, const char *name, otel_u32 name_size,
 			    const otel_option *list)
 {
@@ -394,14 +560,24 @@ OTEL_WARM_ void otel_event_(otel_span *span, const char *name, otel_u32 name_siz
 	if (otel_ours_(&w, span)) {
 		otel_u64 now = otel_now_();
 		unsigned flags = otel_flags_(&w, span);
+		const otel_option *given = otel_find_(list, OTEL_TYPE_TIME), *stack;
 
 		otel_record_open_(&w, OTEL_RECORD_EVENT, flags | OTEL_RECORD_TIMED, span->context.span_id, now);
 		otel_put_time_(&w, now);
+		if (__builtin_expect(given && given->value.integer, 0)) {
+			otel_u8 tag = 1 << 3 | 1;
+
+			otel_put_(&w, &tag, 1);
+			otel_put_(&w, &given->value.integer, 8);
+		}
 		otel_put_text_(&w, 2, name, otel_text_size_(name, name_size));
 		otel_put_attributes_(&w, list, 3);
 		otel_record_commit_(&w);
 		if (flags & OTEL_RECORD_COUNTED)
 			span->events++;
+		stack = otel_find_(list, OTEL_TYPE_STACK);
+		if (__builtin_expect(stack != (const otel_option *)0, 0))
+			((otel_record_stack_fn_)stack->value.function)(&w, span, flags, now);
 		otel_check_age_(&w, now);
 	}
 	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0))
@@ -434,6 +610,74 @@ OTEL_WARM_ void otel_set_status_(otel_span *span, enum otel_code code, const cha
 	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0))
 		otel_bpf_span_status_v1(otel_number_(span->context.span_id), (int)code,
 					description ? description : "");
+	otel_finish_(&w);
+}
+
+OTEL_COLD_ void otel_set_name_(otel_span *span, const char *name)
+{
+	struct otel_thread *thread = otel_thread_();
+	struct otel_writer_ w;
+
+	if (!thread || !otel_begin_(&w, thread))
+		return;
+	if (otel_ours_(&w, span)) {
+		unsigned flags = otel_flags_(&w, span);
+		otel_u64 now = flags & OTEL_RECORD_TIMED ? otel_now_() : 0;
+
+		otel_record_open_(&w, OTEL_RECORD_NAME, flags, span->context.span_id, now);
+		if (now)
+			otel_put_time_(&w, now);
+		otel_put_(&w, name, otel_text_size_(name, OTEL_UNKNOWN_SIZE_));
+		otel_record_commit_(&w);
+	}
+	otel_finish_(&w);
+}
+
+OTEL_COLD_ void otel_add_links_(otel_span *span, const otel_option *list)
+{
+	struct otel_thread *thread = otel_thread_();
+	struct otel_writer_ w;
+
+	if (!thread || !otel_begin_(&w, thread))
+		return;
+	if (otel_ours_(&w, span)) {
+		unsigned flags = otel_flags_(&w, span);
+
+		otel_record_links_(&w, span, list, flags, flags & OTEL_RECORD_TIMED ? otel_now_() : 0);
+	}
+	otel_finish_(&w);
+}
+
+/*
+ * What the program says of itself: kept in the anchor, so that agents that come later know it, and said
+ * to the one that is there.
+ */
+OTEL_COLD_ void otel_set_resource_(const otel_option *list)
+{
+	struct otel_thread *thread = otel_thread_();
+	static const otel_u8 no_span[8] = {0};
+	struct otel_anchor *anchor;
+	struct otel_writer_ w;
+
+	if (!thread || !otel_begin_(&w, thread))
+		return;
+	otel_record_open_(&w, OTEL_RECORD_RESOURCE, 0, no_span, 0);
+	otel_put_attributes_(&w, list, 1);
+	anchor = (struct otel_anchor *)w.buffer->anchor;
+	/* Behind the environment, if all of it is still in this record. */
+	if ((char *)(w.record + 1) == (char *)(w.buffer + 1) + w.buffer->committed + sizeof(*w.record) &&
+	    !(w.record->flags & OTEL_RECORD_CONTINUED)) {
+		otel_u64 size = (otel_u64)(w.at - (otel_u8 *)(w.record + 1));
+		char *end = (char *)anchor + anchor->size;
+
+		if (size <= OTEL_ANCHOR_SIZE - anchor->size) {
+			__builtin_memcpy(end, w.record + 1, size);
+			anchor->resource_size += (otel_u32)size;
+			__atomic_store_n(&anchor->size, anchor->size + (otel_u32)size, __ATOMIC_RELEASE);
+		}
+	}
+	if (otel_attached_(OTEL_SEMAPHORE_FLUSH))
+		otel_record_commit_(&w);
 	otel_finish_(&w);
 }
 
@@ -475,7 +719,8 @@ OTEL_INLINE_ void otel_flush_outermost_(struct otel_thread *thread, otel_u64 now
 		otel_flush_all_(thread, OTEL_FLUSH_LIVE, now);
 }
 
-OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, int detached)
+OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, int detached,
+				 otel_u64 unix_time)
 {
 	struct otel_writer_ w;
 	otel_u64 now = 0;
@@ -488,7 +733,7 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 
 		now = otel_now_();
 		end.time = now;
-		end.unix_time = 0;
+		end.unix_time = unix_time;
 		end.attributes = counted ? span->attributes : 0;
 		end.events = counted ? span->events : 0;
 		end.links = counted ? span->links : 0;
@@ -517,12 +762,12 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 		otel_flush_outermost_(thread, now);
 }
 
-OTEL_WARM_ void otel_end_(otel_span *span)
+OTEL_WARM_ void otel_end_(otel_span *span, otel_u64 unix_time)
 {
 	struct otel_thread *thread = otel_thread_();
 
 	if (thread)
-		otel_end_here_(thread, span, 1);
+		otel_end_here_(thread, span, 1, unix_time);
 }
 
 /* ---- Scopes ------------------------------------------------------------------------------------- */
@@ -582,7 +827,7 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 	if (!thread)
 		return;
 	if (scope->span && scope->span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED))
-		otel_end_here_(thread, scope->span, 0);
+		otel_end_here_(thread, scope->span, 0, 0);
 	else if (!thread->nested)
 		otel_flush_outermost_(thread, 0);
 }

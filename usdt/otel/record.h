@@ -223,7 +223,10 @@ struct otel_anchor {
 	otel_u64 generation;
 	otel_u64 threads[OTEL_ANCHOR_BUCKETS]; /* lists of struct otel_thread; they only grow */
 	otel_u64 stores[2]; /* addresses of struct otel_store: small texts, large texts; 0: none yet */
-	otel_u64 reserved[7];
+	otel_u32 resource_size; /* of what the program said of itself: fields of OTLP's Resource, as
+				 * far as they fit, behind the environment */
+	otel_u32 reserved32b;
+	otel_u64 reserved[6];
 	/*
 	 * What the environment said at first use: "OTEL_NAME=value" strings, each with its NUL, as
 	 * far as they fit.

@@ -23,11 +23,15 @@
  *   OTEL_USE(context)                  makes a context current until the block ends
  *   otel_current()                     the span that is current
  *   otel_context_of(span)              what to hand to another thread, or to keep
- *   otel_set, otel_event, otel_set_status, otel_fail, otel_end
+ *   otel_set, otel_event, otel_set_status, otel_fail, otel_exception, otel_add_links, otel_set_name,
+ *   otel_end, otel_end_at              writing and ending
+ *   otel_trace_id, otel_span_id, otel_is_valid, otel_is_sampled, otel_is_remote    what is in a context
+ *   otel_set_resource                  what the program says of itself
  *   otel_is_recording, otel_enabled    to keep expensive arguments behind
  *
- * What takes "..." takes attributes and options: otel_str, otel_int, otel_bool, otel_double,
- * otel_kind, otel_parent. `span` is an otel_span, not a pointer: the macros take its address.
+ * What takes "..." takes attributes (otel_str, otel_strn, otel_int, otel_bool, otel_double, otel_bytes,
+ * and the arrays otel_strs, otel_ints, otel_bools, otel_doubles), a start also otel_kind, otel_parent,
+ * otel_root, otel_link and otel_time, an event otel_time. `span` is an otel_span, not a pointer: the macros take its address.
  *
  * Rules that hold for all of them:
  * - Thread-safe, and safe in signal handlers, but for one otel_span that two threads write to at the
@@ -70,10 +74,6 @@ OTEL_INLINE_ void otel_ignore_(const otel_option *list)
 
 #define OTEL_JOIN2_(a, b) a##b
 #define OTEL_JOIN_(a, b) OTEL_JOIN2_(a, b)
-#define OTEL_FIRST_(a, ...) a
-#define OTEL_SECOND_(a, b, ...) b
-#define OTEL_REST1_(a, ...) __VA_ARGS__
-#define OTEL_REST2_(a, b, ...) __VA_ARGS__
 
 /* ---- Spans -------------------------------------------------------------------------------------- */
 
@@ -116,10 +116,10 @@ OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
 	OTEL_JOIN_(variable, _otel_scope_).thread = (struct otel_thread *)0;                       \
 	(otel_on_() ? otel_enter_on_(&OTEL_JOIN_(variable, _otel_scope_), &variable,                  \
 				  OTEL_FIRST_(__VA_ARGS__, 0), OTEL_SECOND_(__VA_ARGS__, 0),       \
-				  OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))) :            \
+				  OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last()))) :            \
 		      otel_enter_off_(&OTEL_JOIN_(variable, _otel_scope_), &variable,              \
 				      OTEL_FIRST_(__VA_ARGS__, 0), OTEL_SECOND_(__VA_ARGS__, 0),   \
-				      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))))
+				      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last()))))
 
 /**
  * Starts a span that is not made current: it may be stored, moved to another thread, and must be
@@ -134,10 +134,10 @@ OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
 		(otel_on_() ?                                                                      \
 			 otel_start_on_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),               \
 					      OTEL_SECOND_(__VA_ARGS__, 0),                        \
-					      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))) : \
+					      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last()))) : \
 			 otel_start_off_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),                    \
 					 OTEL_SECOND_(__VA_ARGS__, 0),                             \
-					 OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last_()))));     \
+					 OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last()))));     \
 		new_one;                                                                           \
 	})
 
@@ -163,11 +163,14 @@ OTEL_INLINE_ void otel_start_off_(otel_span *span, const otel_tracer *tracer, co
  * Ends a span, now. Only the first end of a span counts, and what is written to it after that is
  * ignored. It stays current where it is. OpenTelemetry: Span, End.
  */
-#define otel_end(span) otel_end_at_(&(span))
-OTEL_INLINE_ void otel_end_at_(otel_span *span)
+#define otel_end(span) otel_end_at_(&(span), 0)
+
+/** The same with a time of its own, in nanoseconds since the epoch, taken as it is. */
+#define otel_end_at(span, unix_nano) otel_end_at_(&(span), unix_nano)
+OTEL_INLINE_ void otel_end_at_(otel_span *span, otel_u64 unix_nano)
 {
 	if (otel_active_(span))
-		otel_end_(span);
+		otel_end_(span, unix_nano);
 }
 
 /** Is what is written to @span recorded? False after its end. OpenTelemetry: Span, IsRecording. */
@@ -195,8 +198,8 @@ OTEL_INLINE_ int otel_enabled(const otel_tracer *tracer)
 #define OTEL_SET_(to, span, ...)                                                                   \
 	__extension__({                                                                            \
 		otel_span *to = otel_active_(&(span));                                             \
-		(to ? otel_set_(to, OTEL_LIST_(__VA_ARGS__, otel_last_())) :                       \
-		      otel_ignore_(OTEL_LIST_(__VA_ARGS__, otel_last_())));                        \
+		(to ? otel_set_(to, OTEL_LIST_(__VA_ARGS__, otel_last())) :                       \
+		      otel_ignore_(OTEL_LIST_(__VA_ARGS__, otel_last())));                        \
 	})
 
 /**
@@ -209,9 +212,9 @@ OTEL_INLINE_ int otel_enabled(const otel_tracer *tracer)
 	__extension__({                                                                            \
 		otel_span *to = otel_active_(&(span));                                             \
 		(to ? otel_event_on_(to, OTEL_FIRST_(__VA_ARGS__, 0),                                 \
-				  OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last_()))) :            \
+				  OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last()))) :            \
 		      otel_ignore_event_(OTEL_FIRST_(__VA_ARGS__, 0),                              \
-					 OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last_()))));     \
+					 OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last()))));     \
 	})
 
 OTEL_INLINE_ void otel_event_on_(otel_span *span, const char *name, const otel_option *list)
@@ -223,6 +226,36 @@ OTEL_INLINE_ void otel_ignore_event_(const char *name, const otel_option *list)
 {
 	(void)name;
 	(void)list;
+}
+
+/**
+ * Records an exception that is no errno: (span, type, message, attributes...). The status stays as it is.
+ * An attribute that is given by hand counts, not the one that is made here. OpenTelemetry: Span, Record
+ * Exception.
+ *
+ *     otel_exception(span, "ParseError", text, otel_str("exception.stacktrace", trace));
+ */
+#define otel_exception(span, ...) OTEL_EXCEPTION_(span, __VA_ARGS__)
+#define OTEL_EXCEPTION_(span, ...)                                                                 \
+	otel_event(span, "exception", otel_str("exception.type", OTEL_FIRST_(__VA_ARGS__, 0)),     \
+		   otel_str("exception.message", OTEL_SECOND_(__VA_ARGS__, 0)),                    \
+		   OTEL_REST2_(__VA_ARGS__, otel_last()))
+
+/** Adds links after the start: (span, otel_link(...), ...). OpenTelemetry: Span, Add Link. */
+#define otel_add_links(span, ...) OTEL_ADD_LINKS_(OTEL_JOIN_(otel_to_, __COUNTER__), span, __VA_ARGS__)
+#define OTEL_ADD_LINKS_(to, span, ...)                                                             \
+	__extension__({                                                                            \
+		otel_span *to = otel_active_(&(span));                                             \
+		(to ? otel_add_links_(to, OTEL_LIST_(__VA_ARGS__, otel_last())) :                  \
+		      otel_ignore_(OTEL_LIST_(__VA_ARGS__, otel_last())));                         \
+	})
+
+/** Gives the span another name. Sampling has been decided by the first. OpenTelemetry: UpdateName. */
+#define otel_set_name(span, name) otel_set_name_at_(&(span), name)
+OTEL_INLINE_ void otel_set_name_at_(otel_span *span, const char *name)
+{
+	if (otel_active_(span))
+		otel_set_name_(span, name);
 }
 
 /**
@@ -251,6 +284,14 @@ OTEL_INLINE_ int otel_fail_at_(otel_span *span, int error)
 	return error;
 }
 
+/**
+ * Sets attributes of the resource: of the whole process, over what its environment says. Before the
+ * first span, best at the start of main(); kept for agents that come later. OpenTelemetry: Resource.
+ *
+ *     otel_set_resource(otel_str("service.name", "shop"), otel_str("service.version", "1.4.2"));
+ */
+#define otel_set_resource(...) otel_set_resource_(OTEL_LIST_(__VA_ARGS__, otel_last()))
+
 /* ---- Context ------------------------------------------------------------------------------------ */
 
 /**
@@ -277,6 +318,58 @@ OTEL_INLINE_ otel_context otel_context_at_(otel_span *span)
 OTEL_INLINE_ void otel_context_release(otel_context *context)
 {
 	context->state = 0;
+}
+
+/**
+ * A span that stands for @context: it cannot be written to, but hands the context on. OpenTelemetry:
+ * Wrapping a SpanContext in a Span, NonRecordingSpan.
+ */
+OTEL_INLINE_ otel_span otel_span_of(const otel_context *context)
+{
+	otel_span span;
+
+	__builtin_memset(&span, 0, sizeof(span));
+	span.context = *context;
+	span.context.state &= OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE;
+	return span;
+}
+
+/** Was the trace sampled where @context comes from? OpenTelemetry: TraceFlags. */
+OTEL_INLINE_ int otel_is_sampled(const otel_context *context)
+{
+	return (context->state & OTEL_CONTEXT_VALID) && (context->trace_flags & 1);
+}
+
+/** Did @context come from another process? False for children made here. OpenTelemetry: IsRemote. */
+OTEL_INLINE_ int otel_is_remote(const otel_context *context)
+{
+	return (context->state & OTEL_CONTEXT_REMOTE) != 0;
+}
+
+OTEL_INLINE_ const char *otel_format_(const otel_u8 *id, unsigned size, char *out)
+{
+	for (unsigned i = 0; i < size; i++) {
+		out[2 * i] = "0123456789abcdef"[id[i] >> 4];
+		out[2 * i + 1] = "0123456789abcdef"[id[i] & 15];
+	}
+	out[2 * size] = 0;
+	return out;
+}
+
+/** The trace id as 32 lower-case hexadecimal digits in @out, which is returned; zeros if not valid. */
+OTEL_INLINE_ const char *otel_trace_id(const otel_context *context, char out[33])
+{
+	static const otel_u8 none[16] = {0};
+
+	return otel_format_(context->state & OTEL_CONTEXT_VALID ? context->trace_id : none, 16, out);
+}
+
+/** The span id as 16 lower-case hexadecimal digits in @out, which is returned; zeros if not valid. */
+OTEL_INLINE_ const char *otel_span_id(const otel_context *context, char out[17])
+{
+	static const otel_u8 none[8] = {0};
+
+	return otel_format_(context->state & OTEL_CONTEXT_VALID ? context->span_id : none, 8, out);
 }
 
 /** Has @context a trace and span id? OpenTelemetry: SpanContext, IsValid. */

@@ -39,8 +39,16 @@ enum otel_type {
 	OTEL_TYPE_BOOL = 2,
 	OTEL_TYPE_INT = 3,
 	OTEL_TYPE_DOUBLE = 4,
+	OTEL_TYPE_BYTES = 5,
+	OTEL_TYPE_STRINGS = 6, /* arrays */
+	OTEL_TYPE_BOOLS = 7,
+	OTEL_TYPE_INTS = 8,
+	OTEL_TYPE_DOUBLES = 9,
 	OTEL_TYPE_KIND = 32,
 	OTEL_TYPE_PARENT = 33,
+	OTEL_TYPE_TIME = 34,
+	OTEL_TYPE_LINK = 35,
+	OTEL_TYPE_STACK = 36,
 };
 
 /* Lengths that the compiler does not know are taken only when somebody listens. */
@@ -55,8 +63,9 @@ typedef struct otel_option {
 		const void *pointer;
 		otel_u64 integer;
 		double number;
+		void (*function)(void);
 	} value;
-	otel_u64 size; /* of a string */
+	otel_u64 size; /* of a string or bytes; elements of an array */
 } otel_option;
 
 /*
@@ -67,7 +76,7 @@ typedef struct otel_tracer {
 	const char *name;
 	const char *version;
 	const char *schema_url;
-	const otel_option *attributes; /* not used yet, NULL */
+	const otel_option *attributes; /* of the scope, ended by otel_last(); NULL: none */
 	otel_u32 name_size;
 	otel_u32 version_size;
 	otel_u32 schema_url_size;
@@ -82,10 +91,14 @@ OTEL_STATIC_ASSERT(sizeof(otel_tracer) == 64, "ABI");
  *
  *     static otel_tracer kitchen = OTEL_TRACER("kitchen", "1.0.0");
  */
-#define OTEL_TRACER(tracer_name, tracer_version)                                                   \
+#define OTEL_TRACER(tracer_name, tracer_version) OTEL_TRACER_WITH_SCHEMA(tracer_name, tracer_version, "")
+
+/** The same with the URL of the schema that its telemetry follows. */
+#define OTEL_TRACER_WITH_SCHEMA(tracer_name, tracer_version, tracer_schema_url)                    \
 	{                                                                                          \
-		"" tracer_name, "" tracer_version, "", (const otel_option *)0,                     \
-			sizeof("" tracer_name) - 1, sizeof("" tracer_version) - 1, 0,              \
+		"" tracer_name, "" tracer_version, "" tracer_schema_url, (const otel_option *)0,   \
+			sizeof("" tracer_name) - 1, sizeof("" tracer_version) - 1,                 \
+			sizeof("" tracer_schema_url) - 1,                                          \
 		{                                                                                  \
 			0, 0, 0, 0, 0                                                              \
 		}                                                                                  \
@@ -129,6 +142,62 @@ OTEL_INLINE_ otel_option otel_int_(const char *key, long long value)
 	return option;
 }
 
+/** A string attribute of @size bytes, which need not end in NUL. */
+OTEL_INLINE_ otel_option otel_strn(const char *key, const char *value, unsigned long size)
+{
+	otel_option option = otel_option_(key, OTEL_TYPE_STRING);
+
+	option.value.pointer = value;
+	option.size = value && size < OTEL_UNKNOWN_SIZE_ ? size : 0;
+	return option;
+}
+
+OTEL_INLINE_ otel_option otel_array_(const char *key, enum otel_type type, const void *data,
+				     unsigned long size)
+{
+	otel_option option = otel_option_(key, type);
+
+	option.value.pointer = data;
+	option.size = data ? size : 0;
+	return option;
+}
+
+/** An attribute of @size bytes. */
+OTEL_INLINE_ otel_option otel_bytes(const char *key, const void *data, unsigned long size)
+{
+	return otel_array_(key, OTEL_TYPE_BYTES, data, size);
+}
+
+/** An array of @count strings, each ending in NUL; NULL is an empty one. */
+OTEL_INLINE_ otel_option otel_strs(const char *key, const char *const *values, unsigned long count)
+{
+	return otel_array_(key, OTEL_TYPE_STRINGS, values, count);
+}
+
+/** An array of @count integers. */
+OTEL_INLINE_ otel_option otel_ints(const char *key, const long long *values, unsigned long count)
+{
+	return otel_array_(key, OTEL_TYPE_INTS, values, count);
+}
+
+/** An array of @count floating-point numbers. */
+OTEL_INLINE_ otel_option otel_doubles(const char *key, const double *values, unsigned long count)
+{
+	return otel_array_(key, OTEL_TYPE_DOUBLES, values, count);
+}
+
+#ifdef __cplusplus
+typedef bool otel_bool_;
+#else
+typedef _Bool otel_bool_;
+#endif
+
+/** An array of @count booleans. */
+OTEL_INLINE_ otel_option otel_bools(const char *key, const otel_bool_ *values, unsigned long count)
+{
+	return otel_array_(key, OTEL_TYPE_BOOLS, values, count);
+}
+
 /** A boolean attribute: false is 0, true is anything else. */
 OTEL_INLINE_ otel_option otel_bool(const char *key, int value)
 {
@@ -156,6 +225,33 @@ OTEL_INLINE_ otel_option otel_kind(enum otel_kind kind)
 	return option;
 }
 
+/**
+ * When the span started or the event happened, in nanoseconds since the epoch, instead of now; taken as
+ * it is. 0 is now.
+ */
+OTEL_INLINE_ otel_option otel_time(otel_u64 unix_nano)
+{
+	otel_option option = otel_option_((const char *)0, OTEL_TYPE_TIME);
+
+	option.value.integer = unix_nano;
+	return option;
+}
+
+/** The span that is being started is a root, whatever is current. */
+OTEL_INLINE_ otel_option otel_root(void)
+{
+	return otel_option_((const char *)0, OTEL_TYPE_PARENT);
+}
+
+OTEL_INLINE_ otel_option otel_link_(const otel_context *context, const otel_option *attributes)
+{
+	otel_option option = otel_option_((const char *)0, OTEL_TYPE_LINK);
+
+	option.value.pointer = context;
+	option.key = (const char *)(const void *)attributes;
+	return option;
+}
+
 OTEL_INLINE_ otel_option otel_parent_(const otel_context *context)
 {
 	otel_option option = otel_option_((const char *)0, OTEL_TYPE_PARENT);
@@ -164,8 +260,8 @@ OTEL_INLINE_ otel_option otel_parent_(const otel_context *context)
 	return option;
 }
 
-/* The end of every list. */
-OTEL_INLINE_ otel_option otel_last_(void)
+/** Ends a list of attributes that is kept in an array; the macros end theirs themselves. */
+OTEL_INLINE_ otel_option otel_last(void)
 {
 	return otel_option_((const char *)0, OTEL_TYPE_END);
 }
@@ -190,6 +286,11 @@ template <typename integer> OTEL_INLINE_ otel_option otel_int(const char *key, i
 	return otel_int_(key, static_cast<long long>(value));
 }
 
+OTEL_INLINE_ const otel_context *otel_address_(const otel_context &context)
+{
+	return &context;
+}
+
 OTEL_INLINE_ const otel_option *otel_list_(std::initializer_list<otel_option> list)
 {
 	return list.begin();
@@ -199,8 +300,23 @@ OTEL_INLINE_ const otel_option *otel_list_(std::initializer_list<otel_option> li
 #else
 /* The conversion is said here: lengths and counts are mostly unsigned. */
 #define otel_int(key, value) otel_int_(key, (long long)(value))
-#define otel_parent(context) otel_parent_((const otel_context[1]){context})
+#define otel_parent(context) otel_parent_(otel_address_(context))
+#define otel_address_(context) ((const otel_context[1]){context})
 #define OTEL_LIST_(...) ((const otel_option[]){__VA_ARGS__})
 #endif
+
+#define OTEL_FIRST_(a, ...) a
+#define OTEL_SECOND_(a, b, ...) b
+#define OTEL_REST1_(a, ...) __VA_ARGS__
+#define OTEL_REST2_(a, b, ...) __VA_ARGS__
+
+/**
+ * A link of the span that is being started: (context, attributes...). OpenTelemetry: Link.
+ *
+ *     OTEL_SPAN(span, &shop, "batch", otel_link(first, otel_int("index", 0)), otel_link(second));
+ */
+#define otel_link(...)                                                                             \
+	otel_link_(otel_address_(OTEL_FIRST_(__VA_ARGS__, 0)),                                     \
+		   OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last())))
 
 #endif

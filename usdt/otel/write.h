@@ -256,7 +256,7 @@ OTEL_INLINE_ otel_u32 otel_varint_size_(otel_u64 value)
 	return (bits * 9 + 64) / 64;
 }
 
-OTEL_WARM_ void otel_put_long_varint_(struct otel_writer_ *w, otel_u64 value)
+OTEL_WARM_ void otel_put_varint_(struct otel_writer_ *w, otel_u64 value)
 {
 	otel_u8 byte;
 
@@ -277,8 +277,8 @@ OTEL_INLINE_ void otel_put_head_(struct otel_writer_ *w, otel_u8 number, otel_u6
 		w->at += 2;
 		return;
 	}
-	otel_put_long_varint_(w, (otel_u64)number << 3 | 2);
-	otel_put_long_varint_(w, size);
+	otel_put_varint_(w, (otel_u64)number << 3 | 2);
+	otel_put_varint_(w, size);
 }
 
 OTEL_INLINE_ otel_u64 otel_field_size_(otel_u64 size)
