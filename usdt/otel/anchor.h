@@ -87,7 +87,7 @@ OTEL_INLINE_ otel_u64 otel_thread_pointer_(void)
 	otel_u64 pointer;
 
 #if defined(__x86_64__)
-	__asm__("mov %%fs:0, %0" : "=r"(pointer));
+	__asm__("{movq %%fs:0, %0|mov %0, QWORD PTR fs:0}" : "=r"(pointer));
 #else
 	__asm__("mrs %0, tpidr_el0" : "=r"(pointer));
 #endif
