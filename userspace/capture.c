@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,14 @@ struct followed_value {
 	uint32_t reserved;
 };
 
+/* An image that is attached to. */
+struct attached {
+	int fd;
+	struct image image;
+	struct probe *flush;
+	struct probe *controls; /* NULL: none is set */
+};
+
 struct capture {
 	struct capture_bpf *bpf;
 	struct ring_buffer *ring;
@@ -35,8 +44,9 @@ struct capture {
 	bool multi;
 	enum probe_site site;
 	unsigned empty_looks;
-	struct probe **probes;
-	size_t probe_count;
+	struct sampling sampling;
+	struct attached *attached;
+	size_t attached_count;
 };
 
 static int silent(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -144,6 +154,7 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 		return -ENOMEM;
 	capture->event = event;
 	capture->self = self;
+	capture->sampling = sampling_default();
 	capture->site = probe_best_site();
 	libbpf_set_print(silent);
 	/* Kernels before 6.6 do not know the attach type and refuse the program. */
@@ -175,40 +186,99 @@ void capture_free(struct capture *capture)
 {
 	if (!capture)
 		return;
-	for (size_t i = 0; i < capture->probe_count; i++)
-		probe_free(capture->probes[i]);
-	free(capture->probes);
+	for (size_t i = 0; i < capture->attached_count; i++) {
+		probe_free(capture->attached[i].flush);
+		probe_free(capture->attached[i].controls);
+		close(capture->attached[i].fd);
+	}
+	free(capture->attached);
 	ring_buffer__free(capture->ring);
 	capture_bpf__destroy(capture->bpf);
 	free(capture);
 }
 
+/* Sets the control bits that @sampling wants in one image. *@out may be NULL then: none. */
+static int attach_controls(struct capture *capture, const struct attached *to,
+			   const struct sampling *sampling, struct probe **out)
+{
+	uint64_t offsets[OTEL_CONTROLS], semaphores[OTEL_CONTROLS];
+	uint8_t controls[OTEL_CONTROLS];
+	unsigned n = sampling_controls(sampling, controls);
+
+	*out = NULL;
+	for (unsigned i = 0; i < n; i++) {
+		offsets[i] = to->image.control_sites + controls[i];
+		semaphores[i] = to->image.controls + 2u * controls[i];
+	}
+	return n ? probe_attach(capture->bpf->progs.capture_flush, capture->multi, to->fd, offsets,
+				semaphores, n, out) :
+		   0;
+}
+
+/* The bits first: from the moment that an application records it knows what to sample. */
+static int attach_image(struct capture *capture, struct attached *to)
+{
+	uint64_t site = capture->site == PROBE_SITE_NOP5  ? to->image.flush_nop5 :
+			capture->site == PROBE_SITE_NOP10 ? to->image.flush_nop10 :
+							    to->image.flush_nop;
+	uint64_t semaphore = to->image.semaphores + 2 * OTEL_SEMAPHORE_FLUSH;
+	int err = attach_controls(capture, to, &capture->sampling, &to->controls);
+
+	if (err)
+		return err;
+	err = probe_attach(capture->bpf->progs.capture_flush, capture->multi, to->fd, &site, &semaphore, 1,
+			   &to->flush);
+	if (err)
+		probe_free(to->controls);
+	return err;
+}
+
 int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image)
 {
-	uint64_t site = capture->site == PROBE_SITE_NOP5  ? image->flush_nop5 :
-			capture->site == PROBE_SITE_NOP10 ? image->flush_nop10 :
-							    image->flush_nop;
-	/* Recording, and the control bit that samples every root. */
-	uint64_t offsets[] = {image->control_sites + OTEL_CONTROL_ALL, site};
-	uint64_t semaphores[] = {image->controls + 2 * OTEL_CONTROL_ALL,
-				 image->semaphores + 2 * OTEL_SEMAPHORE_FLUSH};
-	struct probe **grown =
-		realloc(capture->probes, (capture->probe_count + 1) * sizeof(*capture->probes));
+	struct attached *grown =
+		realloc(capture->attached, (capture->attached_count + 1) * sizeof(*capture->attached));
+	struct attached *to;
 	int err;
 
 	if (!grown)
 		return -ENOMEM;
-	capture->probes = grown;
-	err = probe_attach(capture->bpf->progs.capture_flush, capture->multi, fd, offsets, semaphores, 2,
-			   &capture->probes[capture->probe_count]);
+	capture->attached = grown;
+	to = &capture->attached[capture->attached_count];
+	*to = (struct attached){.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .image = *image};
+	if (to->fd < 0)
+		return -errno;
+	err = attach_image(capture, to);
+	if (!err) {
+		capture->attached_count++;
+		return 0;
+	}
+	close(to->fd);
 	if (err == -EACCES || err == -EPERM)
 		log_error("cannot attach to %s: %s; %s", path, strerror(-err),
 			  capture->multi ? "run as root, or: setcap cap_bpf,cap_perfmon+ep otel-bpf" :
 					   "this kernel wants CAP_SYS_ADMIN for uprobes: run as root");
-	else if (err)
-		log_error("cannot attach to %s: %s", path, strerror(-err));
 	else
-		capture->probe_count++;
+		log_error("cannot attach to %s: %s", path, strerror(-err));
+	return err;
+}
+
+int capture_sample(struct capture *capture, const struct sampling *sampling)
+{
+	int err = 0;
+
+	capture->sampling = *sampling;
+	for (size_t i = 0; i < capture->attached_count; i++) {
+		struct attached *to = &capture->attached[i];
+		struct probe *old = to->controls;
+		int ret = attach_controls(capture, to, sampling, &to->controls);
+
+		if (ret) {
+			to->controls = old;
+			err = err ? err : ret;
+			continue;
+		}
+		probe_free(old);
+	}
 	return err;
 }
 

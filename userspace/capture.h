@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "image.h"
+#include "sampling.h"
 #include "../bpf/event.h"
 
 struct capture;
@@ -34,6 +35,13 @@ void capture_free(struct capture *capture);
  * @path is for messages. Returns 0, or a negative errno after saying why.
  */
 int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image);
+
+/**
+ * Changes what share is sampled, in all that is attached and will be. New bits are set before old ones
+ * are taken back, so that no process passes through everything or nothing. Returns 0, or the first
+ * negative errno; what could not be changed stays as it was.
+ */
+int capture_sample(struct capture *capture, const struct sampling *sampling);
 
 /** From now on records of process @pid and of those that it forks are taken. */
 int capture_follow(struct capture *capture, uint32_t pid);

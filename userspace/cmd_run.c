@@ -22,6 +22,7 @@
 #include "log.h"
 #include "look.h"
 #include "pipeline.h"
+#include "settings.h"
 
 #define DEFAULT_RING_BYTES (16u << 20)
 #define MAX_OPEN_SPANS 1000000u
@@ -48,6 +49,10 @@ static const char usage[] =
 	"  -u, --user NAME          run COMMAND as this user; its environment stays as it is\n"
 	"      --ring-size BYTES    room for records on their way from the kernel, a power of two;\n"
 	"                           K, M and G may follow (default: 16M)\n"
+	"      --settings FILE      what may change while it runs, read again when it does; lines\n"
+	"                             sampler NAME [RATIO]  (default: $OTEL_TRACES_SAMPLER, else\n"
+	"                                                   parentbased_always_on)\n"
+	"                             tracer GLOB on|off\n"
 	"      --no-wait            end when COMMAND has ended, also if it has left processes behind\n"
 	"  -v, --verbose            say more\n"
 	"  -h, --help               this text\n"
@@ -60,6 +65,7 @@ struct options {
 	const char *endpoint;
 	const char *service_name;
 	const char *user;
+	const char *settings;
 	size_t ring_bytes;
 	bool no_wait;
 	bool verbose;
@@ -68,6 +74,7 @@ struct options {
 struct run {
 	struct options options;
 	struct launch launch;
+	struct settings *settings;
 	struct pipeline *pipeline;
 	struct capture *capture;
 	struct images *images;
@@ -80,9 +87,10 @@ struct run {
 	bool ended;	 /* the command has */
 	bool told_to_end; /* by a signal, after the command's end */
 	uint64_t next_look;
+	uint64_t switched_off; /* spans of tracers that are */
 };
 
-enum { FROM_RING, FROM_DISCOVERY, FROM_SIGNALS };
+enum { FROM_RING, FROM_DISCOVERY, FROM_SIGNALS, FROM_SETTINGS };
 
 static uint64_t now_ns(void)
 {
@@ -121,13 +129,14 @@ static int parse_size(const char *text, size_t *out)
 /* Returns 0 to go on, else -1 with the exit status in *@status. */
 static int parse(int argc, char **argv, struct options *options, int *status)
 {
-	enum { ENDPOINT = 256, SERVICE_NAME, RING_SIZE, NO_WAIT };
+	enum { ENDPOINT = 256, SERVICE_NAME, RING_SIZE, SETTINGS, NO_WAIT };
 	static const struct option known[] = {
 		{"exporter", required_argument, NULL, 'e'},
 		{"endpoint", required_argument, NULL, ENDPOINT},
 		{"service-name", required_argument, NULL, SERVICE_NAME},
 		{"user", required_argument, NULL, 'u'},
 		{"ring-size", required_argument, NULL, RING_SIZE},
+		{"settings", required_argument, NULL, SETTINGS},
 		{"no-wait", no_argument, NULL, NO_WAIT},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -154,6 +163,9 @@ static int parse(int argc, char **argv, struct options *options, int *status)
 		case RING_SIZE:
 			if (parse_size(optarg, &options->ring_bytes))
 				return -1;
+			break;
+		case SETTINGS:
+			options->settings = optarg;
 			break;
 		case NO_WAIT:
 			options->no_wait = true;
@@ -186,7 +198,10 @@ static void on_span(void *self, struct span *span)
 {
 	struct run *run = self;
 
-	pipeline_submit(run->pipeline, span);
+	if (settings_tracer_on(run->settings, span->scope->name))
+		pipeline_submit(run->pipeline, span);
+	else
+		run->switched_off++;
 }
 
 static void on_event(void *self, const void *event, size_t size)
@@ -264,6 +279,19 @@ static int block_signals(struct run *run)
 
 /* ---- The loop ---- */
 
+static void on_settings(struct run *run)
+{
+	int err;
+
+	if (!settings_reload(run->settings))
+		return;
+	err = capture_sample(run->capture, settings_sampling(run->settings));
+	if (err)
+		log_error("the sampler could not be changed everywhere: %s", strerror(-err));
+	else
+		log_info("%s: settings changed", run->options.settings);
+}
+
 static int add_poll(struct run *run, int fd, uint64_t data)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = data};
@@ -317,6 +345,8 @@ static void loop(struct run *run)
 			else if (events[i].data.u64 == FROM_SIGNALS)
 				while (read(run->signals, &info, sizeof(info)) == sizeof(info))
 					on_signal(run, &info);
+			else if (events[i].data.u64 == FROM_SETTINGS)
+				on_settings(run);
 		}
 		tick(run);
 	}
@@ -337,9 +367,13 @@ static int start(struct run *run)
 		log_error("cannot handle signals: %s", strerror(-err));
 		return err;
 	}
+	err = settings_new(run->options.settings, &run->settings);
+	if (err)
+		return err;
 	err = capture_new(run->options.ring_bytes, on_event, run, &run->capture);
 	if (err)
 		return err;
+	capture_sample(run->capture, settings_sampling(run->settings));
 	/* Before there are threads: the child is a copy of this one. */
 	err = launch_fork(&run->launch);
 	if (err) {
@@ -364,6 +398,8 @@ static int start(struct run *run)
 		err = add_poll(run, capture_fd(run->capture), FROM_RING);
 	if (!err)
 		err = add_poll(run, run->signals, FROM_SIGNALS);
+	if (!err && settings_fd(run->settings) >= 0)
+		err = add_poll(run, settings_fd(run->settings), FROM_SETTINGS);
 	if (!err)
 		err = discovery_poll(run->discovery, run->epoll, FROM_DISCOVERY);
 	if (err) {
@@ -412,6 +448,8 @@ static void report(struct run *run)
 	log_info("%" PRIu64 " spans started, %" PRIu64 " finished, %" PRIu64 " not sampled, %" PRIu64
 		 " lost",
 		 counts.started, counts.finished, counts.not_sampled, lost);
+	if (run->switched_off)
+		log_info("%" PRIu64 " spans of tracers that are switched off", run->switched_off);
 	pipeline_report(run->pipeline);
 }
 
@@ -460,6 +498,7 @@ int cmd_run(int argc, char **argv, const struct launch_origin *origin)
 	look_free(run.look);
 	intake_free(run.intake);
 	capture_free(run.capture);
+	settings_free(run.settings);
 	close(run.epoll);
 	close(run.signals);
 	return status;

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "settings.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define MAX_RULES 256
+#define MAX_NAME 256
+
+struct rule {
+	char glob[MAX_NAME];
+	bool on;
+};
+
+/* What one reading of environment and file says. */
+struct values {
+	struct sampling sampling;
+	unsigned count;
+	struct rule rules[MAX_RULES];
+};
+
+struct settings {
+	const char *path;
+	int watch;
+	struct values values;
+};
+
+static void from_environment(struct values *values)
+{
+	const char *name = getenv("OTEL_TRACES_SAMPLER"), *why;
+
+	values->sampling = sampling_default();
+	values->count = 0;
+	if (name && *name &&
+	    sampling_parse(name, getenv("OTEL_TRACES_SAMPLER_ARG"), &values->sampling, &why))
+		log_error("OTEL_TRACES_SAMPLER=%s ignored: %s", name, why);
+}
+
+static int read_line(struct values *values, char *line, const char **why)
+{
+	char *word = strtok(line, " \t\n"), *first, *second;
+	struct rule *rule;
+
+	if (!word || *word == '#')
+		return 0;
+	first = strtok(NULL, " \t\n");
+	second = first ? strtok(NULL, " \t\n") : NULL;
+	if (strtok(NULL, " \t\n")) {
+		*why = "too many words";
+		return -EINVAL;
+	}
+	if (!strcmp(word, "sampler")) {
+		if (first)
+			return sampling_parse(first, second, &values->sampling, why);
+		*why = "sampler needs a name, as in: sampler parentbased_traceidratio 0.1";
+		return -EINVAL;
+	}
+	if (strcmp(word, "tracer")) {
+		*why = "lines begin with sampler or tracer";
+		return -EINVAL;
+	}
+	if (!second || (strcmp(second, "on") && strcmp(second, "off")) || strlen(first) >= MAX_NAME) {
+		*why = "tracer needs a name and on or off, as in: tracer noisy.* off";
+		return -EINVAL;
+	}
+	if (values->count == MAX_RULES) {
+		*why = "more than 256 tracer lines";
+		return -E2BIG;
+	}
+	rule = &values->rules[values->count++];
+	snprintf(rule->glob, sizeof(rule->glob), "%s", first);
+	rule->on = !strcmp(second, "on");
+	return 0;
+}
+
+static int read_file(const char *path, struct values *values)
+{
+	FILE *file = fopen(path, "re");
+	char line[1024];
+	const char *why;
+	int err = 0;
+
+	if (!file) {
+		err = -errno;
+		log_error("cannot read settings %s: %s", path, strerror(-err));
+		return err;
+	}
+	for (unsigned n = 1; !err && fgets(line, sizeof(line), file); n++) {
+		err = read_line(values, line, &why);
+		if (err)
+			log_error("%s:%u: %s; the settings stay as they are", path, n, why);
+	}
+	fclose(file);
+	return err;
+}
+
+/* Editors replace files: the directory tells of that, too. */
+static int watch_directory(const char *path)
+{
+	char copy[PATH_MAX];
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	snprintf(copy, sizeof(copy), "%s", path);
+	if (inotify_add_watch(fd, dirname(copy), IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int settings_new(const char *path, struct settings **out)
+{
+	struct settings *settings = calloc(1, sizeof(*settings));
+	int err = 0;
+
+	if (!settings)
+		return -ENOMEM;
+	settings->path = path;
+	settings->watch = -1;
+	from_environment(&settings->values);
+	if (path)
+		err = read_file(path, &settings->values);
+	if (path && !err) {
+		settings->watch = watch_directory(path);
+		if (settings->watch < 0) {
+			err = settings->watch;
+			log_error("cannot watch settings %s: %s", path, strerror(-err));
+		}
+	}
+	if (err) {
+		settings_free(settings);
+		return err;
+	}
+	*out = settings;
+	return 0;
+}
+
+void settings_free(struct settings *settings)
+{
+	if (settings && settings->watch >= 0)
+		close(settings->watch);
+	free(settings);
+}
+
+int settings_fd(const struct settings *settings)
+{
+	return settings->watch;
+}
+
+bool settings_reload(struct settings *settings)
+{
+	static struct values fresh;
+	char events[4096];
+
+	while (read(settings->watch, events, sizeof(events)) > 0)
+		;
+	memset(&fresh, 0, sizeof(fresh));
+	from_environment(&fresh);
+	if (read_file(settings->path, &fresh) || !memcmp(&fresh, &settings->values, sizeof(fresh)))
+		return false;
+	settings->values = fresh;
+	return true;
+}
+
+const struct sampling *settings_sampling(const struct settings *settings)
+{
+	return &settings->values.sampling;
+}
+
+bool settings_tracer_on(const struct settings *settings, struct bytes name)
+{
+	char text[MAX_NAME];
+
+	if (!settings->values.count || name.size >= sizeof(text))
+		return true;
+	memcpy(text, name.data, name.size);
+	text[name.size] = 0;
+	for (unsigned i = 0; i < settings->values.count; i++)
+		if (!fnmatch(settings->values.rules[i].glob, text, 0))
+			return settings->values.rules[i].on;
+	return true;
+}
