@@ -20,6 +20,11 @@ static struct bytes take(struct bytes *from, size_t size)
 	return taken;
 }
 
+static size_t at_most(size_t size, size_t most)
+{
+	return size < most ? size : most;
+}
+
 /* The fixed part of a payload, which later writers may have made longer. */
 static int fixed(struct bytes payload, void *out, size_t size, const char **why)
 {
@@ -155,10 +160,9 @@ int decode_anchor(struct bytes data, struct anchor *out, const char **why)
 	if (it.version != OTEL_FORMAT_VERSION)
 		return bad(why, "unknown version of the format");
 	take(&data, fixed_size);
-	if (data.size > it.environment_size)
-		data.size = it.environment_size;
+	out->environment = take(&data, at_most(it.environment_size, data.size));
+	out->resource = take(&data, at_most(it.resource_size, data.size));
 	out->language = it.language == OTEL_LANGUAGE_CPP ? OTEL_LANGUAGE_CPP : OTEL_LANGUAGE_C;
-	out->environment = data;
 	return 0;
 }
 

@@ -63,6 +63,7 @@ int decode_error(struct bytes payload, struct otel_error *out, const char **why)
 struct anchor {
 	enum otel_language language;
 	struct bytes environment; /* strings, each with its NUL but perhaps the last */
+	struct bytes resource;	  /* fields of OTLP's Resource, as RESOURCE records have them */
 };
 
 int decode_anchor(struct bytes data, struct anchor *out, const char **why);

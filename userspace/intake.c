@@ -327,8 +327,9 @@ static int take_anchor(struct intake *intake, const struct event *event, struct 
 	process->language = (uint16_t)anchor.language;
 	blob_reset(&process->environment, OTEL_ANCHOR_SIZE);
 	(void)blob_append(&process->environment, anchor.environment.data, anchor.environment.size);
-	resource_unref(process->resource);
-	process->resource = NULL;
+	if (resource_merge(process, anchor.resource, &why) < 0)
+		reject(intake, &complaint, why, OTEL_RECORD_RESOURCE, 0);
+	complain(intake, process, &complaint);
 	process_weigh(&intake->processes, process);
 	return 0;
 }

@@ -143,6 +143,25 @@ static void what_the_program_says_wins_for_spans_that_finish_after_it(void **sta
 	assert_text(text_of(out.spans[1]->resource, "telemetry.sdk.name"), "otel-bpf");
 }
 
+static void an_agent_that_comes_late_finds_what_the_program_said_in_the_anchor(void **state)
+{
+	struct otel_anchor anchor = {
+		.magic = OTEL_ANCHOR_MAGIC,
+		.version = OTEL_FORMAT_VERSION,
+		.environment_size = 7,
+		.resource_size = 10,
+	};
+
+	(void)state;
+	memcpy(anchor.environment, "OTEL_A\0\x0a\x08\x0a\x01k\x12\x03\x0a\x01v", 17);
+	producer_life(&one, intake, EVENT_ANCHOR, &anchor, 624 + 17);
+	assert_text(text_of(resource_now(&one), "k"), "v");
+	/* Cut, or not protobuf: what is fine is kept. */
+	producer_life(&one, intake, EVENT_ANCHOR, &anchor, 624 + 16);
+	assert_text(text_of(resource_now(&one), "k"), "v");
+	assert_int_equal(counted().records_rejected, 1);
+}
+
 static void who_it_is_is_not_for_the_process_to_say(void **state)
 {
 	const struct resource *resource;
@@ -254,6 +273,7 @@ int main(void)
 		TEST(without_a_name_it_is_the_operators_or_the_executables),
 		TEST(a_child_has_what_its_parent_had_until_it_execs),
 		TEST(what_the_program_says_wins_for_spans_that_finish_after_it),
+		TEST(an_agent_that_comes_late_finds_what_the_program_said_in_the_anchor),
 		TEST(who_it_is_is_not_for_the_process_to_say),
 		TEST(a_resource_is_one_object_while_nothing_changes),
 		TEST(hostile_environments_harm_nobody),
