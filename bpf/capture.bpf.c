@@ -17,6 +17,7 @@ char LICENSE[] SEC("license") = "GPL";
 struct followed {
 	__u32 announced; /* 1 + the exec whose anchor the agent has been sent */
 	__u32 reserved;
+	__u64 anchor; /* where that is in the process's memory */
 };
 
 struct {
@@ -145,48 +146,58 @@ static __always_inline __u32 copy(__u32 kind, const void *from, __u64 size,
 }
 
 /* Before the first flush of a process's image: its anchor, since it may be gone in a moment. */
-static __noinline int announce(const void *buffer, const struct process_id *process)
+static __noinline int announce(__u64 anchor, const struct process_id *process)
 {
-	__u64 anchor = 0;
 	__u32 size = 0;
 
 	if (!process)
 		return 0;
-	if (bpf_probe_read_user(&anchor, sizeof(anchor),
-				buffer + offsetof(struct otel_buffer, anchor)) ||
-	    bpf_probe_read_user(&size, sizeof(size),
-				(const void *)anchor + offsetof(struct otel_anchor, size)))
+	if (bpf_probe_read_user(&size, sizeof(size),
+				(const void *)anchor + offsetof(struct otel_anchor, size)) ||
+	    size > sizeof(struct otel_anchor))
 		return 1; /* garbage: no use in trying again */
-	if (size > sizeof(struct otel_anchor))
-		return 1;
 	return copy(EVENT_ANCHOR, (const void *)anchor, size, process) != LOSS_RING_FULL;
+}
+
+/* Copies a buffer of @size bytes, header included, and counts what cannot be. */
+static __noinline int take(const void *buffer, __u64 size, const struct process_id *process)
+{
+	__u64 started = 0, before = 0;
+	__u32 reason;
+
+	if (!process)
+		return 0;
+	reason = copy(EVENT_FLUSH, buffer, size, process);
+	if (reason == LOSSES)
+		return 0;
+	bpf_probe_read_user(&started, sizeof(started), buffer + offsetof(struct otel_buffer, started));
+	bpf_probe_read_user(&before, sizeof(before),
+			    buffer + offsetof(struct otel_buffer, started_before));
+	count_loss(process, reason, size, started - before);
+	return 0;
 }
 
 SEC("uprobe")
 int capture_flush(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32), reason;
+	__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32);
 	const void *buffer = (const void *)PT_REGS_PARM1(ctx);
 	__u64 size = PT_REGS_PARM2(ctx);
 	struct followed *process = bpf_map_lookup_elem(&followed, &tgid);
 	struct process_id id = {};
+	__u64 anchor = 0;
 
 	if (!process)
 		return 0;
 	identify(task, &id);
-	if (process->announced != id.execs + 1 && announce(buffer, &id))
-		process->announced = id.execs + 1;
-	reason = copy(EVENT_FLUSH, buffer, size, &id);
-	if (reason != LOSSES) {
-		__u64 started = 0, before = 0;
-
-		bpf_probe_read_user(&started, sizeof(started),
-				    buffer + offsetof(struct otel_buffer, started));
-		bpf_probe_read_user(&before, sizeof(before),
-				    buffer + offsetof(struct otel_buffer, started_before));
-		count_loss(&id, reason, size, started - before);
+	if (process->announced != id.execs + 1) {
+		bpf_probe_read_user(&anchor, sizeof(anchor), buffer + offsetof(struct otel_buffer, anchor));
+		process->anchor = anchor;
+		if (announce(anchor, &id))
+			process->announced = id.execs + 1;
 	}
+	take(buffer, size, &id);
 	return 0;
 }
 
@@ -261,23 +272,88 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	return 0;
 }
 
+/*
+ * What a process that dies holds in its buffers. The agent switches this on where the kernel calls
+ * sched_process_exit while the process's memory is still there (6.16).
+ */
+const volatile __u8 memory_at_exit = 0;
+
+#define MAX_THREADS_IN_LIST (1 << 16) /* a hostile list may loop */
+
+struct walk {
+	struct process_id id;
+	__u64 anchor;
+	__u64 thread; /* 0: the list is at its end */
+};
+
+static long take_thread(__u32 index, struct walk *walk)
+{
+	struct otel_thread thread;
+	__u64 at = walk->thread;
+	__u32 committed;
+
+	if (!at || bpf_probe_read_user(&thread, sizeof(thread), (const void *)at) ||
+	    thread.magic != OTEL_THREAD_MAGIC)
+		return 1;
+	for (int i = 0; i < 3; i++) {
+		const void *buffer = (const void *)thread.buffers[i];
+
+		committed = 0;
+		if (!buffer ||
+		    bpf_probe_read_user(&committed, sizeof(committed),
+					buffer + offsetof(struct otel_buffer, committed)) ||
+		    !committed || committed > OTEL_FLUSH_MAX)
+			continue;
+		take(buffer, sizeof(struct otel_buffer) + committed, &walk->id);
+	}
+	walk->thread = thread.next;
+	return 0;
+}
+
+static long take_list(__u32 index, struct walk *walk)
+{
+	walk->thread = 0;
+	bpf_probe_read_user(&walk->thread, sizeof(walk->thread),
+			    (const void *)walk->anchor + offsetof(struct otel_anchor, threads) +
+				    index * sizeof(__u64));
+	bpf_loop(MAX_THREADS_IN_LIST, take_thread, walk, 0);
+	return 0;
+}
+
+static __noinline int take_all(const struct process_id *process, __u64 anchor)
+{
+	struct walk walk = {.anchor = anchor};
+
+	if (!process)
+		return 0;
+	walk.id = *process;
+	bpf_loop(OTEL_ANCHOR_BUCKETS, take_list, &walk, 0);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
 	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
 	struct process_id id = {};
+	struct followed *process;
 	struct event *event;
 	int status;
 
 	/* Threads that are left will come here, too; the last one tells. */
-	if (BPF_CORE_READ(task, signal, live.counter) || !bpf_map_lookup_elem(&followed, &tgid))
+	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
+	process = bpf_map_lookup_elem(&followed, &tgid);
+	if (!process)
+		return 0;
+	identify(task, &id);
+	if (memory_at_exit && process->announced == id.execs + 1)
+		take_all(&id, process->anchor);
 	event = bpf_ringbuf_reserve(&ring, sizeof(*event) + sizeof(struct event_exit), 0);
 	if (event) {
 		status = BPF_CORE_READ(task, signal, group_exit_code);
 		if (!status)
 			status = BPF_CORE_READ(task, group_leader, exit_code);
-		identify(task, &id);
 		fill(event, EVENT_EXIT, sizeof(struct event_exit), &id);
 		((struct event_exit *)(event + 1))->status = status;
 		bpf_ringbuf_submit(event, wakeup());
@@ -285,5 +361,24 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		__sync_fetch_and_add(&lives_lost, 1);
 	}
 	bpf_map_delete_elem(&followed, &tgid);
+	return 0;
+}
+
+/*
+ * An exec is on its way and the old program's memory is still there (6.11 and later). If it fails after
+ * all, the process goes on, and what it hands over again is known by its position.
+ */
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec, struct task_struct *task)
+{
+	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
+	struct followed *process = bpf_map_lookup_elem(&followed, &tgid);
+	struct process_id id = {};
+
+	if (!process)
+		return 0;
+	identify(task, &id);
+	if (process->announced == id.execs + 1)
+		take_all(&id, process->anchor);
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "capture.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@ enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
 struct followed_value {
 	uint32_t announced;
 	uint32_t reserved;
+	uint64_t anchor;
 };
 
 /* An image that is attached to. */
@@ -114,6 +116,36 @@ static void explain(int err)
 			  strerror(-err));
 }
 
+/* How many arguments does this kernel give to programs on a tracepoint? 0: it does not have it. */
+static unsigned tracepoint_arguments(struct btf *btf, const char *tracepoint)
+{
+	const struct btf_type *type = NULL;
+	char name[64];
+	int id;
+
+	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	if (id > 0)
+		type = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
+	if (type && btf_is_ptr(type))
+		type = btf__type_by_id(btf, type->type);
+	return type && btf_is_func_proto(type) ? btf_vlen(type) - 1u : 0; /* the first is a void * */
+}
+
+/* Takes what the kernel has for processes that die or start another program. */
+static void choose_ends(struct capture_bpf *bpf)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (!btf)
+		return;
+	/* 6.16 moved it to before the memory is gone, and gave it a second argument. */
+	bpf->rodata->memory_at_exit = tracepoint_arguments(btf, "sched_process_exit") >= 2;
+	bpf_program__set_autoload(bpf->progs.on_prepare_exec,
+				  tracepoint_arguments(btf, "sched_prepare_exec") > 0);
+	btf__free(btf);
+}
+
 static int load(struct capture *capture, size_t ring_bytes)
 {
 	struct capture_bpf *bpf = capture_bpf__open();
@@ -122,6 +154,7 @@ static int load(struct capture *capture, size_t ring_bytes)
 	if (!bpf)
 		return -errno;
 	bpf_map__set_max_entries(bpf->maps.ring, (uint32_t)ring_bytes);
+	choose_ends(bpf);
 	bpf->data->ring_quarter = ring_bytes / 4;
 	bpf->data->reader = READER_BUSY;
 	if (capture->multi)

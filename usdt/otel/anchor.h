@@ -426,6 +426,9 @@ OTEL_COLD_ struct otel_buffer *otel_buffer_make_(struct otel_thread *thread, uns
 		}
 		buffer->capacity = OTEL_FLUSH_MAX - (otel_u32)sizeof(*buffer);
 		__atomic_store_n(&buffer->magic, OTEL_BUFFER_MAGIC, __ATOMIC_RELEASE);
+		/* Says that it is there, so that the kernel finds it if the process dies before a flush. */
+		if (otel_attached_(OTEL_SEMAPHORE_FLUSH))
+			otel_bpf_flush_v1(buffer, sizeof(*buffer));
 	}
 	errno = saved;
 	return anchor ? buffer : (struct otel_buffer *)0;

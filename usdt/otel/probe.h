@@ -44,6 +44,7 @@
 #define OTEL_ASM_ARGUMENTS_END_ "8@%rdi 8@%rsi 8@%rdx -4@%ecx"
 #define OTEL_ASM_ARGUMENTS_ATTRIBUTE_ "8@%rdi 8@%rsi -4@%edx 8@%rcx"
 #define OTEL_ASM_ARGUMENTS_STATUS_ "8@%rdi -4@%esi 8@%rdx"
+#define OTEL_ASM_PAGE_ "4096"
 #elif defined(__aarch64__)
 #define OTEL_ASM_NOPS_ "0: 1: 2: nop\n"
 #define OTEL_ASM_ARGUMENTS_2_ "8@x0 8@x1"
@@ -51,6 +52,7 @@
 #define OTEL_ASM_ARGUMENTS_END_ "8@x0 8@x1 8@x2 -4@x3"
 #define OTEL_ASM_ARGUMENTS_ATTRIBUTE_ "8@x0 8@x1 -4@x2 8@x3"
 #define OTEL_ASM_ARGUMENTS_STATUS_ "8@x0 -4@x1 8@x2"
+#define OTEL_ASM_PAGE_ "65536"
 #else
 #error "otel/probe.h knows x86-64 and arm64; compile with -DOTEL_BPF_DISABLE elsewhere"
 #endif
@@ -80,9 +82,14 @@
 	".popsection\n"
 
 __asm__(".ifndef otel_bpf_flush_v1\n"
-	/* Semaphores: in a section that is in the file, since the kernel finds them by file offset. */
+	/*
+	 * Semaphores: in a section that is in the file, since the kernel finds them by file offset,
+	 * in the first writable mapping of that page. lld and mold give what is read-only after
+	 * relocation (RELRO) a mapping of its own, and file the rest right behind it: in its last
+	 * page, which a new process maps twice. There the kernel would count in the wrong one.
+	 */
 	".pushsection .probes, \"awG\", %progbits, otel_bpf_v1, comdat\n"
-	".balign 8\n"
+	".balign " OTEL_ASM_PAGE_ "\n"
 	".weak otel_bpf_semaphores_v1\n"
 	".hidden otel_bpf_semaphores_v1\n"
 	".type otel_bpf_semaphores_v1, %object\n"

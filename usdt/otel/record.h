@@ -240,7 +240,9 @@ OTEL_STATIC_ASSERT(sizeof(struct otel_anchor) == OTEL_ANCHOR_SIZE, "ABI");
 /*
  * Texts that contexts refer to (trace state, baggage): in slots that are used again and never unmapped,
  * so that a handle which outlived its text, or was given back twice, finds nothing instead of
- * somebody else's memory. A handle is the slot's generation << 32 | (slot + 1) << 1 | the store.
+ * somebody else's memory. A handle is the slot's generation << 32 | (slot + 1) << 1 | the store. One
+ * without a slot is the trace state of a sampled root: "ot=th:" and the four hexadecimal digits of
+ * handle >> 32, without the zeros at their end.
  */
 #define OTEL_STORE_CHUNKS 1024u
 #define OTEL_STORE_SLOTS 64u /* in a chunk */
@@ -268,6 +270,8 @@ enum otel_context_state {
 	OTEL_CONTEXT_BORROWED = 16, /* not the handle that ends the span: nothing is counted */
 	OTEL_CONTEXT_SHARED = 32,   /* was handed out: others may write to the span */
 	OTEL_CONTEXT_ENDED = 64,
+	/* Holds references to its texts, which are there even if the ids are not. */
+	OTEL_CONTEXT_OWNS = 128,
 };
 
 /*

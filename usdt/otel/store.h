@@ -8,8 +8,9 @@
 
 #include "anchor.h"
 
+/* With its NUL: a trace state, and the longest baggage, which W3C lets have 8192 bytes. */
 #define OTEL_TEXT_SMALL_ 1008u
-#define OTEL_TEXT_LARGE_ 8176u
+#define OTEL_TEXT_LARGE_ 8208u
 
 OTEL_INLINE_ struct otel_slot *otel_slot_(const struct otel_store *store, otel_u32 slot)
 {
@@ -99,6 +100,36 @@ OTEL_COLD_ otel_u64 otel_text_new_(const char *text, otel_u64 size)
 	return generation << 32 | (otel_u64)number << 1 | which;
 }
 
+/*
+ * Most trace states that are made here say only with which threshold a root was sampled. They need no
+ * slot, and no memory that all threads write to: the handle is the threshold.
+ */
+OTEL_INLINE_ otel_u64 otel_threshold_handle_(otel_u32 threshold)
+{
+	return (otel_u64)threshold << 32;
+}
+
+OTEL_INLINE_ int otel_is_threshold_(otel_u64 handle)
+{
+	return handle && !(otel_u32)handle;
+}
+
+#define OTEL_THRESHOLD_ROOM_ 16u
+
+/* Writes "ot=th:" and the threshold's digits without the zeros at their end; returns the size. */
+OTEL_COLD_ otel_u32 otel_threshold_text_(otel_u64 handle, char *to)
+{
+	otel_u32 threshold = (otel_u32)(handle >> 32) & 0xffff, size = 6;
+
+	__builtin_memcpy(to, "ot=th:", 6);
+	do {
+		to[size++] = "0123456789abcdef"[threshold >> 12];
+		threshold = threshold << 4 & 0xffff;
+	} while (threshold);
+	to[size] = 0;
+	return size;
+}
+
 /* The slot of @handle, or NULL for what is none; its generation is still to be compared. */
 OTEL_COLD_ struct otel_slot *otel_text_slot_(otel_u64 handle, struct otel_store **out)
 {
@@ -123,6 +154,8 @@ OTEL_COLD_ otel_u64 otel_text_ref_(otel_u64 handle)
 	struct otel_slot *slot = otel_text_slot_(handle, &store);
 	otel_u64 state = slot ? __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) : 0;
 
+	if (otel_is_threshold_(handle))
+		return handle;
 	do {
 		if (!slot || state >> 32 != handle >> 32 || !(otel_u32)state)
 			return 0;
@@ -154,19 +187,40 @@ OTEL_COLD_ void otel_text_unref_(otel_u64 handle)
 					      __ATOMIC_ACQUIRE));
 }
 
+/*
+ * Where the text of @handle is, which must stay referred to meanwhile; a short one may be written to
+ * @scratch. Returns its size; 0 if it is gone.
+ */
+OTEL_COLD_ otel_u32 otel_text_(otel_u64 handle, char scratch[OTEL_THRESHOLD_ROOM_], const char **out)
+{
+	struct otel_store *store;
+	struct otel_slot *slot;
+
+	*out = scratch;
+	if (otel_is_threshold_(handle))
+		return otel_threshold_text_(handle, scratch);
+	slot = otel_text_slot_(handle, &store);
+	if (!slot || __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) >> 32 != handle >> 32)
+		return 0;
+	*out = (const char *)(slot + 1);
+	return slot->size;
+}
+
 /* Copies the text to @to, cut at @room, with NUL. Returns its size; 0 if it is gone. */
 OTEL_COLD_ otel_u32 otel_text_copy_(otel_u64 handle, char *to, otel_u32 room)
 {
-	struct otel_store *store;
-	struct otel_slot *slot = otel_text_slot_(handle, &store);
-	otel_u32 size = 0;
+	char scratch[OTEL_THRESHOLD_ROOM_];
+	const char *text;
+	otel_u32 size;
 
 	to[0] = 0;
 	/* Holds it meanwhile: what is read must not change. */
-	if (!slot || !otel_text_ref_(handle))
+	if (!otel_text_ref_(handle))
 		return 0;
-	size = slot->size < room ? slot->size : room - 1;
-	__builtin_memcpy(to, slot + 1, size);
+	size = otel_text_(handle, scratch, &text);
+	if (size > room - 1)
+		size = room - 1;
+	__builtin_memcpy(to, text, size);
 	to[size] = 0;
 	otel_text_unref_(handle);
 	return size;
