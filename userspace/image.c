@@ -75,14 +75,18 @@ static int resolve(const struct segments *segments, uint64_t at, const struct ot
 #undef ADDRESS
 }
 
-static size_t padded(size_t size, size_t align)
+static size_t padded(size_t size)
 {
-	return (size + align - 1) & -align;
+	return (size + 3) & ~(size_t)3;
 }
 
-/* Looks for our note among @size bytes of notes that are at @address in memory. */
+/*
+ * Looks for our note among @size bytes of notes that are at @address in memory. Ours is aligned to
+ * 4 bytes, whatever the segment says: mold puts it into one with GNU properties, which are aligned
+ * to 8 and have sizes that are multiples of 8, with filler between.
+ */
 static int find_note(const struct segments *segments, const uint8_t *notes, size_t size,
-		     size_t align, uint64_t address, struct image *out)
+		     uint64_t address, struct image *out)
 {
 	size_t at = 0;
 
@@ -92,9 +96,13 @@ static int find_note(const struct segments *segments, const uint8_t *notes, size
 		size_t name = at + sizeof(header), value;
 
 		memcpy(&header, notes + at, sizeof(header));
+		if (!header.n_namesz) {
+			at += 4;
+			continue;
+		}
 		if (header.n_namesz > size - name)
 			return 0;
-		value = name + padded(header.n_namesz, align);
+		value = name + padded(header.n_namesz);
 		if (value > size || header.n_descsz > size - value)
 			return 0;
 		if (header.n_type == OTEL_NOTE_TYPE && header.n_namesz == sizeof(OTEL_NOTE_NAME) &&
@@ -104,7 +112,7 @@ static int find_note(const struct segments *segments, const uint8_t *notes, size
 			if (note.version == OTEL_FORMAT_VERSION)
 				return resolve(segments, address + value, &note, out);
 		}
-		at = value + padded(header.n_descsz, align);
+		at = value + padded(header.n_descsz);
 		if (at > size)
 			return 0;
 	}
@@ -153,7 +161,7 @@ int image_read(int fd, struct image *out)
 		ret = read_at(fd, notes, size, h->p_offset);
 		if (ret)
 			return ret;
-		ret = find_note(&segments, notes, size, h->p_align == 8 ? 8 : 4, h->p_vaddr, out);
+		ret = find_note(&segments, notes, size, h->p_vaddr, out);
 		if (ret)
 			return ret;
 	}

@@ -130,22 +130,26 @@ OTEL_COLD_ otel_u64 *otel_image_anchor_(const struct otel_image_ *image)
 		const struct otel_phdr_ *header = &image->headers[i];
 		const char *at = (const char *)(image->base + header->vaddr);
 		const char *end = at + header->memsz;
-		unsigned long align = header->align == 8 ? 8 : 4;
 
 		if (header->type != 4 /* PT_NOTE */)
 			continue;
 		while (end - at >= 12) {
 			const otel_u32 *note = (const otel_u32 *)at;
 			const char *name = at + 12;
-			const char *value = name + ((note[0] + align - 1) & -align);
+			const char *value = name + ((note[0] + 3) & ~3ul);
 			const struct otel_image_note *ours =
 				(const struct otel_image_note *)(const void *)value;
 
+			/* mold puts notes of both alignments into one segment, with filler between. */
+			if (!note[0]) {
+				at += 4;
+				continue;
+			}
 			if (note[0] == sizeof(OTEL_NOTE_NAME) && note[2] == OTEL_NOTE_TYPE &&
 			    note[1] >= sizeof(*ours) && !__builtin_memcmp(name, OTEL_NOTE_NAME, note[0]) &&
 			    ours->version == OTEL_FORMAT_VERSION)
 				return (otel_u64 *)(otel_u64)((const char *)&ours->anchor + ours->anchor);
-			at = value + ((note[1] + align - 1) & -align);
+			at = value + ((note[1] + 3) & ~3ul);
 		}
 	}
 	return (otel_u64 *)0;
