@@ -60,7 +60,10 @@ static int read_loader(int fd, char *path, size_t size)
 	return -ENOENT;
 }
 
-/* Lines are "name => path (address)" or "path (address)", with glibc and with musl. */
+/*
+ * Lines are "name => path (address)" or "path (address)", with glibc and with musl. A path may be
+ * relative; we are in the directory where the command starts.
+ */
 static void read_list(FILE *list, discover_fn found, void *self)
 {
 	char line[8192];
@@ -69,12 +72,13 @@ static void read_list(FILE *list, discover_fn found, void *self)
 		char *path = strstr(line, "=> "), *end = strrchr(line, '(');
 
 		path = path ? path + 3 : line + strspn(line, " \t");
-		if (*path != '/' || !end || end <= path)
+		if (!end || end <= path)
 			continue;
 		while (end > path && end[-1] == ' ')
 			end--;
 		*end = 0;
-		report(path, found, self);
+		if (strchr(path, '/'))
+			report(path, found, self);
 	}
 }
 
