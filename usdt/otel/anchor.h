@@ -72,9 +72,13 @@ __attribute__((weak)) __thread struct otel_thread *otel_bpf_thread_v1;
 #if defined(__x86_64__)
 #define OTEL_SYS_GETRANDOM_ 318
 #define OTEL_SYS_GETTID_ 186
+#define OTEL_SYS_GETPID_ 39
+#define OTEL_SYS_SIGPROCMASK_ 14
 #else
 #define OTEL_SYS_GETRANDOM_ 278
 #define OTEL_SYS_GETTID_ 178
+#define OTEL_SYS_GETPID_ 172
+#define OTEL_SYS_SIGPROCMASK_ 135
 #endif
 #define OTEL_MADV_DONTNEED_ 4
 #define OTEL_MADV_WIPEONFORK_ 18
@@ -319,11 +323,23 @@ OTEL_COLD_ struct otel_anchor *otel_anchor_(void)
 
 OTEL_COLD_ void otel_thread_release_(void *data);
 
-/* True when the end of this thread will bring us back to otel_thread_release_(). */
+/*
+ * Sees to it that the end of this thread brings us back to otel_thread_release_(), and counts a reference
+ * for that. False: it cannot be done. While signals are blocked this may be a signal handler, which must
+ * not allocate as glibc does here: then it is left out, the memory waits for the next thread at the same
+ * place, and the agent reads what is left in it.
+ */
 OTEL_COLD_ int otel_thread_watch_(struct otel_thread *thread)
 {
 #ifdef __GLIBC__
-	return !otel_at_thread_exit_(otel_thread_release_, thread, &otel_this_image_);
+	otel_u64 blocked = 0;
+
+	if (otel_syscall_(OTEL_SYS_SIGPROCMASK_, 0, (void *)0, &blocked, sizeof(blocked)) || blocked)
+		return 1;
+	if (otel_at_thread_exit_(otel_thread_release_, thread, &otel_this_image_))
+		return 0;
+	thread->references++;
+	return 1;
 #else
 	static unsigned key_and_1;
 	unsigned known = __atomic_load_n(&key_and_1, __ATOMIC_ACQUIRE), key;
@@ -337,8 +353,33 @@ OTEL_COLD_ int otel_thread_watch_(struct otel_thread *thread)
 		else
 			otel_key_delete_(key);
 	}
-	return !otel_key_set_(known - 1, thread);
+	if (otel_key_set_(known - 1, thread))
+		return 0;
+	thread->references++;
+	return 1;
 #endif
+}
+
+/*
+ * Makes @thread, which is at our place, ours: another image has made it ours before, or its owner ended
+ * unseen, or is the parent of this process that was forked, and then what was current stays so.
+ */
+OTEL_COLD_ struct otel_thread *otel_thread_adopt_(struct otel_thread *thread)
+{
+	otel_u32 thread_id = (otel_u32)otel_syscall_(OTEL_SYS_GETTID_);
+	otel_u32 process_id = (otel_u32)otel_syscall_(OTEL_SYS_GETPID_);
+
+	if (thread->thread_id != thread_id && thread->process_id == process_id) {
+		thread->references = 0;
+		thread->scopes = 0;
+		thread->detached = 0;
+		thread->nested = 0;
+		thread->changing = 0;
+		thread->current.context.state = 0;
+	}
+	thread->thread_id = thread_id;
+	thread->process_id = process_id;
+	return thread;
 }
 
 OTEL_COLD_ struct otel_thread *otel_thread_find_(struct otel_anchor *anchor)
@@ -354,19 +395,20 @@ OTEL_COLD_ struct otel_thread *otel_thread_find_(struct otel_anchor *anchor)
 		otel_u64 owner = __atomic_load_n(&thread->owner, __ATOMIC_RELAXED);
 
 		if (owner == pointer)
-			return thread;
+			return otel_thread_adopt_(thread);
 		if (!owner)
 			free_one = thread;
 	}
 	if (free_one && __atomic_compare_exchange_n(&free_one->owner, &nobody, pointer, 0,
 						    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		return free_one;
+		return otel_thread_adopt_(free_one);
 	thread = (struct otel_thread *)otel_memory_(sizeof(*thread));
 	if (!thread)
 		return thread;
 	thread->magic = OTEL_THREAD_MAGIC;
 	thread->version = OTEL_FORMAT_VERSION;
 	thread->owner = pointer;
+	otel_thread_adopt_(thread);
 	do {
 		thread->next = next;
 	} while (!__atomic_compare_exchange_n(head, &next, (otel_u64)thread, 0, __ATOMIC_RELEASE,
@@ -382,7 +424,6 @@ OTEL_COLD_ struct otel_thread *otel_thread_make_(void)
 	struct otel_thread *thread = anchor ? otel_thread_find_(anchor) : (struct otel_thread *)0;
 
 	if (thread && otel_thread_watch_(thread)) {
-		thread->references++;
 		otel_bpf_thread_v1 = thread;
 	} else if (thread) {
 		if (!thread->references)

@@ -321,7 +321,9 @@ struct otel_thread {
 			      * signal handlers write to which interrupt an operation; 0: not yet */
 	otel_u64 oldest;     /* the clock when the first record was put into the empty buffer */
 	otel_u64 random[4];  /* state of the generator of ids; seeded anew in a forked child */
-	otel_u64 reserved[3];
+	otel_u32 thread_id;  /* of the owner, and of its process, as they see them: whether the memory */
+	otel_u32 process_id; /* of a thread that ended unseen is taken over by its successor */
+	otel_u64 reserved[2];
 	struct otel_span current; /* always BORROWED; state 0: none */
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_thread) == 256, "ABI");
