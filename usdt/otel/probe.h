@@ -84,9 +84,9 @@
 __asm__(".ifndef otel_bpf_flush_v1\n"
 	/*
 	 * Semaphores: in a section that is in the file, since the kernel finds them by file offset,
-	 * in the first writable mapping of that page. lld and mold give what is read-only after
-	 * relocation (RELRO) a mapping of its own, and file the rest right behind it: in its last
-	 * page, which a new process maps twice. There the kernel would count in the wrong one.
+	 * in the first writable mapping that has this page of the file. lld and mold give what is
+	 * read-only after relocation (RELRO) a mapping of its own, and the rest goes on in its last
+	 * page, which a starting process so maps twice: the kernel would count in the wrong one.
 	 */
 	".pushsection .probes, \"awG\", %progbits, otel_bpf_v1, comdat\n"
 	".balign " OTEL_ASM_PAGE_ "\n"
