@@ -134,6 +134,7 @@ OTEL_COLD_ void otel_discard_(struct otel_buffer *buffer)
 {
 	otel_u32 size = buffer->committed;
 
+	buffer->started_before = buffer->started;
 	__atomic_store_n(&buffer->committed, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&buffer->position, buffer->position + size, __ATOMIC_RELEASE);
 }
