@@ -90,7 +90,7 @@ OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *opt
 }
 
 /* The size of the ArrayValue's body, and, with @w, the body: fields 1, an AnyValue each. */
-OTEL_COLD_ otel_u64 otel_elements_(struct otel_writer_ *w, const otel_option *option)
+OTEL_COLD_ otel_u64 otel_put_elements_(struct otel_writer_ *w, const otel_option *option)
 {
 	otel_u64 size = 0, element;
 
@@ -140,7 +140,7 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 		case OTEL_TYPE_INTS:
 		case OTEL_TYPE_DOUBLES:
 			text_number = 5;
-			text_size = otel_elements_((struct otel_writer_ *)0, list);
+			text_size = otel_put_elements_((struct otel_writer_ *)0, list);
 			value_size = otel_field_size_(text_size);
 			break;
 		case OTEL_TYPE_BOOL:
@@ -190,7 +190,7 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 			otel_put_head_(w, 2, value_size);
 			if (text_number == 5) {
 				otel_put_head_(w, 5, text_size);
-				otel_elements_(w, list);
+				otel_put_elements_(w, list);
 			} else if (text_number) {
 				otel_put_text_(w, text_number, (const char *)list->value.pointer, text_size);
 			} else {
@@ -228,7 +228,7 @@ OTEL_COLD_ otel_u64 otel_attributes_size_(const otel_option *list)
 			value = 9;
 			break;
 		default:
-			value = otel_field_size_(otel_elements_((struct otel_writer_ *)0, list));
+			value = otel_field_size_(otel_put_elements_((struct otel_writer_ *)0, list));
 		}
 		size += otel_field_size_(otel_field_size_(otel_text_size_(list->key, list->key_size)) +
 					 otel_field_size_(value));
