@@ -156,7 +156,7 @@ static void choose_columns(struct drawing *d)
 		d->most_depth = TREE_LINES - 1;
 	d->label_columns = LABEL_LEAST;
 	for (uint32_t i = 0; i < d->tree.n; i++) {
-		size_t label = label_width(d, &d->tree.nodes[i]);
+		size_t label = label_width(d, &d->tree.nodes[i]) + 1; /* a gap before the bar */
 
 		/* It will have a line of its own; but the tree stands before the bar, too. */
 		if (label > most)
@@ -193,7 +193,7 @@ static void put_label(struct drawing *d, const struct tree_node *node)
 		paragraph_put_string(&p, service_style(d, node->span), "@");
 		paragraph_put(&p, service_style(d, node->span), service);
 	}
-	if (width > d->label_columns) {
+	if (width >= d->label_columns) {
 		text_put_char(t->out, '\n');
 		terminal_put(t, STYLE_DIM, below.data, below.size);
 		width = p.prefix_width;

@@ -368,13 +368,13 @@ static void a_trace_is_drawn_as_a_tree_of_bars(void **state)
 	assert_string_equal(
 		out.data,
 		"26374859  shop, kitchen · 5 spans · 100ms · 1 error\n"
-		"  POST /order server @shop     ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━    100ms\n"
+		"  POST /order server @shop      ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━    100ms\n"
 		"  │  http.route=/order  note=\"two words\"\n"
-		"  ├─ validate                     ╺━━━╸                                 10.0ms ✓\n"
-		"  └─ POST /cook server @kitchen       ╺━┿━━━━━━━━━━━━━━━━━━━━           60.0ms ✗\n"
+		"  ├─ validate                      ╺━━━                                 10.0ms ✓\n"
+		"  └─ POST /cook server @kitchen        ━━┿━━━━━━━━━━━━━━━━━━━╸          60.0ms ✗\n"
 		"     │  ✗ out of salt\n"
 		"     │  +5.00ms oven.on  oven.temperature=220\n"
-		"     └─ chop                              ━━━━                          10.0ms\n"
+		"     └─ chop                               ━━━╸                         10.0ms\n"
 		"           (2 more)\n"
 		"  ⋯ wash @shop                                                   ━━━━   10.0ms\n"
 		"\n");
