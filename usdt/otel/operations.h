@@ -839,7 +839,8 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 OTEL_COLD_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const otel_context *parent)
 {
 	__builtin_memset(span, 0, sizeof(*span));
-	span->context = *parent;
+	if (parent) /* NULL: of otel_root() */
+		span->context = *parent;
 	span->context.state &= OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE;
 	if (scope) {
 		scope->span = (otel_span *)0;
