@@ -44,7 +44,6 @@ struct capture {
 	capture_event_fn event;
 	void *self;
 	bool multi;
-	enum probe_site site;
 	unsigned empty_looks;
 	struct sampling sampling;
 	struct attached *attached;
@@ -188,7 +187,6 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 	capture->event = event;
 	capture->self = self;
 	capture->sampling = sampling_default();
-	capture->site = probe_best_site();
 	libbpf_set_print(silent);
 	/* Kernels before 6.6 do not know the attach type and refuse the program. */
 	capture->multi = true;
@@ -251,9 +249,13 @@ static int attach_controls(struct capture *capture, const struct attached *to,
 /* The bits first: from the moment that an application records it knows what to sample. */
 static int attach_image(struct capture *capture, struct attached *to)
 {
-	uint64_t site = capture->site == PROBE_SITE_NOP5  ? to->image.flush_nop5 :
-			capture->site == PROBE_SITE_NOP10 ? to->image.flush_nop10 :
-							    to->image.flush_nop;
+	/*
+	 * Kernels from 6.18 on turn a probed nop of 5 bytes into a call of a page that a forked
+	 * child does not have: its first flush would kill it. So not the fast sites, until a kernel
+	 * is seen to give children that page; the 1-byte nop costs a trap more, per flush, not per
+	 * span. Strangers who run the same file would die of it, too.
+	 */
+	uint64_t site = to->image.flush_nop;
 	uint64_t semaphore = to->image.semaphores + 2 * OTEL_SEMAPHORE_FLUSH;
 	int err = attach_controls(capture, to, &capture->sampling, &to->controls);
 

@@ -11,10 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef __NR_uprobe
-#define __NR_uprobe 336 /* x86-64 only, for the kernel's own use; asking tells what it can do */
-#endif
-
 /* bpf(2), BPF_LINK_CREATE: the part of union bpf_attr that kernel headers before 6.6 do not have. */
 struct multi_link {
 	uint32_t program;
@@ -36,18 +32,6 @@ struct probe {
 	size_t count;
 	struct bpf_link *links[]; /* if not multi */
 };
-
-enum probe_site probe_best_site(void)
-{
-#if defined(__x86_64__)
-	errno = 0;
-	if (syscall(__NR_uprobe) < 0 && errno == ENXIO)
-		return PROBE_SITE_NOP5;
-	if (errno == EPROTO)
-		return PROBE_SITE_NOP10;
-#endif
-	return PROBE_SITE_NOP;
-}
 
 static int attach_multi(struct bpf_program *program, const char *path, const uint64_t *offsets,
 			const uint64_t *semaphores, size_t count)

@@ -14,14 +14,6 @@
 struct bpf_program;
 struct probe;
 
-/* Which of the sites of otel:flush this kernel attaches to at the lowest cost. */
-enum probe_site {
-	PROBE_SITE_NOP,	  /* emulated */
-	PROBE_SITE_NOP5,  /* turned into a call by 6.18 to 7.2 */
-	PROBE_SITE_NOP10, /* turned into a call by later ones */
-};
-enum probe_site probe_best_site(void);
-
 /** To be given to bpf_program__set_expected_attach_type() of programs for uprobe_multi. */
 #define PROBE_MULTI_TYPE 48
 
