@@ -8,11 +8,6 @@
 
 #include "types.h"
 
-struct otel_thread;
-struct otel_scope {
-	struct otel_thread *thread;
-};
-
 enum { otel_bpf_semaphores_v1 = 0 };
 
 OTEL_INLINE_ int otel_attached_(enum otel_semaphore semaphore)
@@ -101,10 +96,11 @@ OTEL_INLINE_ void otel_end_(otel_span *span, otel_u64 unix_time)
 	(void)unix_time;
 }
 
-OTEL_INLINE_ void otel_set_name_(otel_span *span, const char *name)
+OTEL_INLINE_ void otel_set_name_(otel_span *span, const char *name, otel_u32 size)
 {
 	(void)span;
 	(void)name;
+	(void)size;
 }
 
 OTEL_INLINE_ void otel_add_links_(otel_span *span, const otel_option *list)

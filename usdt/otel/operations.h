@@ -10,14 +10,6 @@
 
 #include "write.h"
 
-/* A context that is current until the block ends. */
-struct otel_scope {
-	struct otel_thread *thread; /* NULL: there is nothing to leave */
-	otel_span *span;	    /* to end then; in the same block as this; NULL: none */
-	otel_u32 depth;		    /* scopes around this one */
-	struct otel_context previous;
-};
-
 OTEL_INLINE_ int otel_valid_(const otel_context *context)
 {
 	return (context->state & OTEL_CONTEXT_VALID) != 0;
@@ -51,39 +43,59 @@ OTEL_INLINE_ otel_u64 otel_text_size_(const char *text, otel_u64 size)
 /* Element @index of an array: the size of its AnyValue, and, with @w, the AnyValue itself. */
 OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *option, otel_u64 index)
 {
-	otel_u64 size, integer;
+	const struct otel_elements_ *elements;
+	otel_option element;
 	otel_u8 scalar[2];
+	otel_u64 size;
 
+	element.size = OTEL_UNKNOWN_SIZE_;
 	switch (option->type) {
-	case OTEL_TYPE_STRINGS: {
-		const char *text = ((const char *const *)option->value.pointer)[index];
-
-		size = otel_text_size_(text, OTEL_UNKNOWN_SIZE_);
+	case OTEL_TYPE_STRINGS:
+		element.type = OTEL_TYPE_STRING;
+		element.value.pointer = ((const char *const *)option->value.pointer)[index];
+		break;
+	case OTEL_TYPE_BOOLS:
+		element.type = OTEL_TYPE_BOOL;
+		element.value.integer = ((const otel_u8 *)option->value.pointer)[index] != 0;
+		break;
+	case OTEL_TYPE_INTS:
+		element.type = OTEL_TYPE_INT;
+		element.value.integer = (otel_u64)((const long long *)option->value.pointer)[index];
+		break;
+	case OTEL_TYPE_DOUBLES:
+		element.type = OTEL_TYPE_DOUBLE;
+		element.value.number = ((const double *)option->value.pointer)[index];
+		break;
+	default:
+		elements = (const struct otel_elements_ *)option->value.pointer;
+		elements->read(elements->data, index, &element);
+	}
+	switch (element.type) {
+	case OTEL_TYPE_STRING:
+		size = otel_text_size_((const char *)element.value.pointer, element.size);
 		if (w) {
 			otel_put_head_(w, 1, size);
-			otel_put_(w, text, size);
+			otel_put_(w, element.value.pointer, size);
 		}
 		return otel_field_size_(size);
-	}
-	case OTEL_TYPE_BOOLS:
+	case OTEL_TYPE_BOOL:
 		scalar[0] = 2 << 3;
-		scalar[1] = ((const otel_u8 *)option->value.pointer)[index] != 0;
+		scalar[1] = (otel_u8)element.value.integer;
 		if (w)
 			otel_put_(w, scalar, 2);
 		return 2;
-	case OTEL_TYPE_INTS:
-		integer = (otel_u64)((const long long *)option->value.pointer)[index];
+	case OTEL_TYPE_INT:
 		scalar[0] = 3 << 3;
 		if (w) {
 			otel_put_(w, scalar, 1);
-			otel_put_varint_(w, integer);
+			otel_put_varint_(w, element.value.integer);
 		}
-		return 1 + otel_varint_size_(integer);
+		return 1 + otel_varint_size_(element.value.integer);
 	default:
 		scalar[0] = 4 << 3 | 1;
 		if (w) {
 			otel_put_(w, scalar, 1);
-			otel_put_(w, (const double *)option->value.pointer + index, 8);
+			otel_put_(w, &element.value.number, 8);
 		}
 		return 9;
 	}
@@ -139,6 +151,7 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 		case OTEL_TYPE_BOOLS:
 		case OTEL_TYPE_INTS:
 		case OTEL_TYPE_DOUBLES:
+		case OTEL_TYPE_ELEMENTS:
 			text_number = 5;
 			text_size = otel_put_elements_((struct otel_writer_ *)0, list);
 			value_size = otel_field_size_(text_size);
@@ -236,24 +249,30 @@ OTEL_COLD_ otel_u64 otel_attributes_size_(const otel_option *list)
 	return size;
 }
 
+/* For the probes for people, where a text ends in NUL: copies its beginning. Returns @copy. */
+OTEL_COLD_ const char *otel_probe_text_(char copy[256], const char *text, otel_u64 size)
+{
+	size = otel_text_size_(text, size);
+	if (size > 255)
+		size = 255;
+	otel_copy_((otel_u8 *)copy, (const otel_u8 *)text, size);
+	copy[size] = 0;
+	return copy;
+}
+
 OTEL_COLD_ void otel_probe_attributes_(const otel_span *span, const otel_option *list)
 {
 	for (; list->type != OTEL_TYPE_END; list++) {
 		otel_u64 value = list->value.integer;
-		char text[256]; /* that ends in NUL, as otel_strn()'s does not */
+		char key[256], text[256];
 
 		if (!otel_is_attribute_(list))
 			continue;
-		if (list->type == OTEL_TYPE_STRING) {
-			otel_u64 size = otel_text_size_((const char *)list->value.pointer, list->size);
-
-			if (size > sizeof(text) - 1)
-				size = sizeof(text) - 1;
-			otel_copy_((otel_u8 *)text, (const otel_u8 *)list->value.pointer, size);
-			text[size] = 0;
-			value = (otel_u64)text;
-		}
-		otel_bpf_span_attribute_v1(otel_number_(span->context.span_id), list->key ? list->key : "",
+		if (list->type == OTEL_TYPE_STRING)
+			value = (otel_u64)otel_probe_text_(text, (const char *)list->value.pointer,
+							   list->size);
+		otel_bpf_span_attribute_v1(otel_number_(span->context.span_id),
+					   otel_probe_text_(key, list->key, list->key_size),
 					   (int)list->type, value);
 	}
 }
@@ -414,6 +433,24 @@ OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 	otel_record_commit_(w);
 }
 
+OTEL_COLD_ void otel_probe_start_(otel_span *span, otel_u64 parent_id, const char *name, otel_u64 name_size,
+				  enum otel_kind kind, const otel_option *list)
+{
+	char text[256];
+	unsigned i;
+
+	if (!span->start_time)
+		span->start_time = otel_now_();
+	otel_probe_text_(text, name, name_size);
+	for (i = 0; text[i] && i < sizeof(span->name) - 1; i++)
+		span->name[i] = text[i];
+	span->name[i] = 0;
+	otel_bpf_span_start_v1(text, otel_number_(span->context.span_id), parent_id,
+			       span->context.trace_id, (int)kind);
+	if (otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE))
+		otel_probe_attributes_(span, list);
+}
+
 /*
  * Starts a span. @thread is the calling one's; false: nobody listens any more, or there is no
  * memory: the span is empty.
@@ -492,17 +529,8 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	}
 	if (__builtin_expect((otel_bpf_semaphores_v1 & ~0xffffull) != 0, 0)) {
 		span->context.state |= OTEL_CONTEXT_PROBED;
-		if (!span->start_time)
-			span->start_time = otel_now_();
-		for (unsigned i = 0; name && name[i] && i < sizeof(span->name) - 1; i++) {
-			span->name[i] = name[i];
-			span->name[i + 1] = 0;
-		}
-		otel_bpf_span_start_v1(name ? name : "", otel_number_(span->context.span_id),
-				       otel_valid_(&parent) ? otel_number_(parent.span_id) : 0,
-				       span->context.trace_id, (int)kind);
-		if (otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE))
-			otel_probe_attributes_(span, list);
+		otel_probe_start_(span, otel_valid_(&parent) ? otel_number_(parent.span_id) : 0, name,
+				  name_size, kind, list);
 	}
 	otel_finish_(&w);
 	return 1;
@@ -549,6 +577,13 @@ OTEL_WARM_ void otel_set_(otel_span *span, const otel_option *list)
 /* Of otel/stack.h, which only who includes it pays for. */
 typedef void (*otel_record_stack_fn_)(struct otel_writer_ *, otel_span *, unsigned flags, otel_u64 now);
 
+OTEL_COLD_ void otel_probe_event_(const otel_span *span, const char *name, otel_u64 name_size)
+{
+	char text[256];
+
+	otel_bpf_span_event_v1(otel_number_(span->context.span_id), otel_probe_text_(text, name, name_size));
+}
+
 OTEL_WARM_ void otel_event_(otel_span *span, const char *name, otel_u32 name_size,
 			    const otel_option *list)
 {
@@ -581,11 +616,33 @@ OTEL_WARM_ void otel_event_(otel_span *span, const char *name, otel_u32 name_siz
 		otel_check_age_(&w, now);
 	}
 	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0))
-		otel_bpf_span_event_v1(otel_number_(span->context.span_id), name ? name : "");
+		otel_probe_event_(span, name, name_size);
 	otel_finish_(&w);
 }
 
-OTEL_WARM_ void otel_set_status_(otel_span *span, enum otel_code code, const char *description)
+struct otel_text_ {
+	const char *text;
+	otel_u64 size; /* or OTEL_UNKNOWN_SIZE_ */
+};
+
+OTEL_COLD_ void otel_probe_status_(const otel_span *span, enum otel_code code,
+				   const struct otel_text_ *description, unsigned parts)
+{
+	char text[256], part[256];
+	unsigned size = 0;
+
+	for (unsigned i = 0; i < parts; i++) {
+		otel_probe_text_(part, description[i].text, description[i].size);
+		for (unsigned j = 0; part[j] && size < sizeof(text) - 1; j++)
+			text[size++] = part[j];
+	}
+	text[size] = 0;
+	otel_bpf_span_status_v1(otel_number_(span->context.span_id), (int)code, text);
+}
+
+/* The status, by hand or by a helper; the description comes in @parts, one after the other. */
+OTEL_INLINE_ void otel_status_(otel_span *span, enum otel_code code, enum otel_status_by by,
+			       const struct otel_text_ *description, unsigned parts)
 {
 	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
@@ -593,27 +650,35 @@ OTEL_WARM_ void otel_set_status_(otel_span *span, enum otel_code code, const cha
 	if (code <= OTEL_UNSET || code > OTEL_ERROR || !thread || !otel_begin_(&w, thread))
 		return;
 	if (otel_ours_(&w, span)) {
-		otel_u64 size = otel_text_size_(description, OTEL_UNKNOWN_SIZE_);
 		unsigned flags = otel_flags_(&w, span);
-		struct otel_status status = {(otel_u8)code, OTEL_STATUS_BY_HAND, {0, 0, 0, 0, 0, 0}};
+		struct otel_status status = {(otel_u8)code, (otel_u8)by, {0, 0, 0, 0, 0, 0}};
 		otel_u64 now = flags & OTEL_RECORD_TIMED ? otel_now_() : 0;
 
 		otel_record_open_(&w, OTEL_RECORD_STATUS, flags, span->context.span_id, now);
 		if (now)
 			otel_put_time_(&w, now);
 		otel_put_(&w, &status, sizeof(status));
-		otel_put_(&w, description, size);
+		for (unsigned i = 0; i < parts; i++)
+			otel_put_(&w, description[i].text,
+				  otel_text_size_(description[i].text, description[i].size));
 		otel_record_commit_(&w);
 	}
-	if (!(span->context.state & OTEL_CONTEXT_BORROWED) && span->status != OTEL_OK)
+	if (!(span->context.state & OTEL_CONTEXT_BORROWED) && span->status != OTEL_OK &&
+	    (by == OTEL_STATUS_BY_HAND || span->status == OTEL_UNSET))
 		span->status = (otel_u8)code;
 	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0))
-		otel_bpf_span_status_v1(otel_number_(span->context.span_id), (int)code,
-					description ? description : "");
+		otel_probe_status_(span, code, description, parts);
 	otel_finish_(&w);
 }
 
-OTEL_COLD_ void otel_set_name_(otel_span *span, const char *name)
+OTEL_WARM_ void otel_set_status_(otel_span *span, enum otel_code code, const char *description)
+{
+	struct otel_text_ text = {description, OTEL_UNKNOWN_SIZE_};
+
+	otel_status_(span, code, OTEL_STATUS_BY_HAND, &text, 1);
+}
+
+OTEL_COLD_ void otel_set_name_(otel_span *span, const char *name, otel_u32 size)
 {
 	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
@@ -627,7 +692,7 @@ OTEL_COLD_ void otel_set_name_(otel_span *span, const char *name)
 		otel_record_open_(&w, OTEL_RECORD_NAME, flags, span->context.span_id, now);
 		if (now)
 			otel_put_time_(&w, now);
-		otel_put_(&w, name, otel_text_size_(name, OTEL_UNKNOWN_SIZE_));
+		otel_put_(&w, name, otel_text_size_(name, size));
 		otel_record_commit_(&w);
 	}
 	otel_finish_(&w);

@@ -255,7 +255,7 @@ OTEL_INLINE_ void otel_ignore_event_(const char *name, const otel_option *list)
 OTEL_INLINE_ void otel_set_name_at_(otel_span *span, const char *name)
 {
 	if (otel_active_(span))
-		otel_set_name_(span, name);
+		otel_set_name_(span, name, otel_size_(name));
 }
 
 /**

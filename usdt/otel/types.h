@@ -44,11 +44,16 @@ enum otel_type {
 	OTEL_TYPE_BOOLS = 7,
 	OTEL_TYPE_INTS = 8,
 	OTEL_TYPE_DOUBLES = 9,
+	OTEL_TYPE_ELEMENTS = 10, /* an array that otel/trace.hpp reads element by element */
 	OTEL_TYPE_KIND = 32,
 	OTEL_TYPE_PARENT = 33,
 	OTEL_TYPE_TIME = 34,
 	OTEL_TYPE_LINK = 35,
 	OTEL_TYPE_STACK = 36,
+	/* Of otel/trace.hpp only. */
+	OTEL_TYPE_COUNTED_LINK = 48,
+	OTEL_TYPE_RECORD_EXCEPTION = 49,
+	OTEL_TYPE_SET_STATUS = 50,
 };
 
 /* Lengths that the compiler does not know are taken only when somebody listens. */
@@ -82,6 +87,20 @@ typedef struct otel_tracer {
 	otel_u32 schema_url_size;
 	otel_u32 reserved[5];
 } otel_tracer;
+
+/* What the value of an OTEL_TYPE_ELEMENTS points to. @read makes element @index a scalar in @out. */
+struct otel_elements_ {
+	void (*read)(const void *data, otel_u64 index, otel_option *out);
+	const void *data;
+};
+
+/* A context that is current until the block ends. */
+struct otel_scope {
+	struct otel_thread *thread; /* NULL: there is nothing to leave */
+	otel_span *span;	    /* to end then; in the same block as this; NULL: none */
+	otel_u32 depth;		    /* scopes around this one */
+	struct otel_context previous;
+};
 
 OTEL_STATIC_ASSERT(sizeof(otel_option) == 32, "ABI");
 OTEL_STATIC_ASSERT(sizeof(otel_tracer) == 64, "ABI");
