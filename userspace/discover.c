@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -109,6 +110,7 @@ int discovery_poll(struct discovery *discovery, int epoll, uint64_t data)
 static void on_mapping(struct discovery *discovery, const struct mmap2 *record)
 {
 	char path[4096 + 64];
+	struct stat st;
 	struct mapping mapping = {
 		.pid = record->pid,
 		.address = record->address,
@@ -125,6 +127,9 @@ static void on_mapping(struct discovery *discovery, const struct mmap2 *record)
 		 (unsigned long long)(record->address + record->length));
 	if (access(path, R_OK))
 		snprintf(path, sizeof(path), "/proc/%u/root%s", record->pid, record->filename);
+	/* A process that lived for a moment only: the next one that runs the file may be no slower. */
+	if (stat(path, &st) && !stat(record->filename, &st) && st.st_ino == record->inode)
+		snprintf(path, sizeof(path), "%s", record->filename);
 	discovery->found(discovery->self, &mapping);
 }
 

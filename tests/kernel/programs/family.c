@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* family NAME: processes that fork, exec, go to the background and die; see processes_test.py. */
+#include <otel/trace.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static otel_tracer tracer = OTEL_TRACER("family", "1");
+static char **arguments;
+
+static void wait_for(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || status)
+		abort();
+}
+
+/* Says a line and waits until the test answers. */
+static void talk(const char *line)
+{
+	printf("%s\n", line);
+	fflush(stdout);
+	(void)getchar();
+}
+
+static void once(void)
+{
+	OTEL_SPAN(span, &tracer, "once");
+	otel_set(span, otel_int("pid", getpid()));
+}
+
+/* The parent's buffer holds records when it forks, and the child has spans of its own. */
+static void forks(void)
+{
+	/* The site has been used before: what the kernel made of it goes to the child. */
+	for (int i = 0; i < 3; i++) {
+		OTEL_SPAN(first, &tracer, "first");
+		otel_set(first, otel_int("pid", getpid()));
+	}
+	OTEL_SPAN(parent, &tracer, "parent");
+	otel_span open = otel_start(&tracer, "open across the fork");
+	pid_t pid;
+
+	{
+		OTEL_SPAN(before, &tracer, "before the fork");
+		otel_set(before, otel_int("pid", getpid()));
+	}
+	pid = fork();
+	if (!pid) {
+		otel_set(open, otel_str("who", "child"));
+		otel_event(open, "written by the child");
+		otel_set_status(open, OTEL_ERROR, "by the child");
+		otel_end(open);
+		otel_set(otel_current(), otel_str("who", "child"));
+		otel_set(parent, otel_str("who", "child"));
+		for (int i = 0; i < 3; i++) {
+			OTEL_SPAN(child, &tracer, "child");
+			otel_set(child, otel_int("pid", getpid()));
+		}
+		otel_end(parent);
+		_exit(0);
+	}
+	wait_for(pid);
+	otel_set(open, otel_str("owner", "parent"));
+	otel_end(open);
+	{
+		OTEL_SPAN(after, &tracer, "after the fork");
+		otel_set(after, otel_int("pid", getpid()));
+	}
+}
+
+/* Ids must not repeat, however deep the tree. */
+static void fork_tree(void)
+{
+	for (int depth = 0; depth < 4; depth++) {
+		pid_t pid = fork();
+
+		for (int i = 0; i < 10; i++) {
+			OTEL_SPAN(span, &tracer, "leaf");
+			otel_set(span, otel_int("pid", getpid()));
+		}
+		if (pid) {
+			wait_for(pid);
+			if (depth)
+				_exit(0);
+			return;
+		}
+	}
+	_exit(0);
+}
+
+static void execs(void)
+{
+	pid_t pid;
+	char self[4096] = "";
+
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		abort();
+	{
+		OTEL_SPAN(span, &tracer, "before the exec");
+		otel_set(span, otel_int("pid", getpid()));
+	}
+	pid = fork();
+	if (!pid) {
+		execl(self, "renamed", "once", (char *)NULL);
+		_exit(127);
+	}
+	wait_for(pid);
+	execl(self, self, "once", (char *)NULL);
+	_exit(127);
+}
+
+/* One process after the other, each as short as can be. */
+static void loops(void)
+{
+	char self[4096] = "";
+
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		abort();
+	for (int i = 0; i < atoi(arguments[2]); i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			execl(self, self, "once", (char *)NULL);
+			_exit(127);
+		}
+		wait_for(pid);
+	}
+}
+
+static void daemonizes(void)
+{
+	{
+		OTEL_SPAN(span, &tracer, "starter");
+		otel_set(span, otel_int("pid", getpid()));
+	}
+	if (fork())
+		_exit(0);
+	setsid();
+	if (fork())
+		_exit(0);
+	/* Goes on when the test removes the file. */
+	alarm(60);
+	{
+		OTEL_SPAN(span, &tracer, "daemon began");
+		otel_set(span, otel_int("pid", getpid()));
+	}
+	while (!access(arguments[2], F_OK))
+		usleep(1000);
+	OTEL_SPAN(span, &tracer, "daemon");
+	otel_set(span, otel_int("pid", getpid()));
+}
+
+static void stranger(void)
+{
+	{
+		OTEL_SPAN(span, &tracer, arguments[2]);
+		otel_set(span, otel_int("enabled", otel_enabled(&tracer)));
+	}
+	talk("ready");
+	OTEL_SPAN(span, &tracer, arguments[2]);
+	otel_set(span, otel_int("enabled", otel_enabled(&tracer)));
+}
+
+static void exits_at_once(void)
+{
+	for (int i = 0; i < 5; i++) {
+		OTEL_SPAN(span, &tracer, "ended");
+		otel_set(span, otel_int("i", i));
+	}
+	_exit(3);
+}
+
+static void *blocked(void *data)
+{
+	OTEL_SPAN(span, &tracer, "open in a thread");
+	(void)span;
+	pause();
+	return data;
+}
+
+static volatile int *volatile nowhere;
+
+static void killed(void)
+{
+	pthread_t thread;
+	OTEL_SPAN(open, &tracer, "open", otel_str("who", "main"));
+
+	pthread_create(&thread, NULL, blocked, NULL);
+	for (int i = 0; i < 3; i++) {
+		OTEL_SPAN(span, &tracer, "ended");
+		otel_set(span, otel_int("i", i));
+	}
+	otel_event(open, "seen");
+	/* Everything is handed over by a look from outside. */
+	talk("ready");
+	if (!strcmp(arguments[2], "9"))
+		kill(getpid(), SIGKILL);
+	else if (!strcmp(arguments[2], "11"))
+		*nowhere = 1;
+	else
+		_exit(atoi(arguments[2]));
+}
+
+static const struct scene {
+	const char *name;
+	void (*play)(void);
+} scenes[] = {
+	{"once", once},
+	{"forks", forks},
+	{"fork_tree", fork_tree},
+	{"execs", execs},
+	{"loops", loops},
+	{"daemonizes", daemonizes},
+	{"stranger", stranger},
+	{"exits_at_once", exits_at_once},
+	{"killed", killed},
+};
+
+int main(int argc, char **argv)
+{
+	arguments = argv;
+	for (size_t i = 0; argc > 1 && i < sizeof(scenes) / sizeof(*scenes); i++)
+		if (!strcmp(scenes[i].name, argv[1])) {
+			scenes[i].play();
+			return 0;
+		}
+	return 2;
+}
