@@ -144,6 +144,7 @@ bench-run: $(BUILD)/otel-bpf $(BENCHES) $(BUILD)/tests/bench/intake_bench
 	$(Q)$(BUILD)/tests/bench/span_cost
 	$(Q)$(SUDO) $(BUILD)/otel-bpf run --exporter none --ring-size 64M -- $(BUILD)/tests/bench/span_cost
 	$(Q)$(BUILD)/tests/bench/intake_bench
+	$(Q)$(SUDO) tests/bench/call_sites.sh $(BUILD)
 
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz

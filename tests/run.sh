@@ -57,7 +57,8 @@ unit() {
 	[ $f -eq 0 ]
 }
 
-for s in ${*:-unit compile kernel interop sanitize}; do
+[ $# -gt 0 ] || set -- unit compile kernel interop sanitize
+for s in "$@"; do
 	case $s in
 	unit) suite unit unit ;;
 	compile) suite compile tests/compile/run.sh ;;
