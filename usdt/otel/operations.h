@@ -8,6 +8,8 @@
 #ifndef OTEL_OPERATIONS_H
 #define OTEL_OPERATIONS_H
 
+#include "members.h"
+#include "store.h"
 #include "write.h"
 
 OTEL_INLINE_ int otel_valid_(const otel_context *context)
@@ -320,21 +322,92 @@ OTEL_INLINE_ void otel_check_age_(struct otel_writer_ *w, otel_u64 now)
 		otel_flush_(thread, w->buffer, OTEL_FLUSH_OLD, now);
 }
 
+/* ---- Texts of contexts: trace state and baggage --------------------------------------------------- */
+
+/* With any of these in its state the handles in a context mean something. */
+#define OTEL_CONTEXT_TEXTS_ (OTEL_CONTEXT_VALID | OTEL_CONTEXT_BORROWED | OTEL_CONTEXT_OWNS)
+
+OTEL_INLINE_ int otel_has_texts_(const otel_context *context)
+{
+	return (context->state & OTEL_CONTEXT_TEXTS_) && (context->tracestate | context->baggage);
+}
+
+/* Makes @context, a copy of another one, hold references of its own. */
+OTEL_COLD_ void otel_hold_(otel_context *context)
+{
+	int texts = otel_has_texts_(context);
+
+	context->tracestate = texts ? otel_text_ref_(context->tracestate) : 0;
+	context->baggage = texts ? otel_text_ref_(context->baggage) : 0;
+	context->state &= (otel_u8)~OTEL_CONTEXT_OWNS;
+	if (context->tracestate | context->baggage)
+		context->state |= OTEL_CONTEXT_OWNS;
+}
+
+OTEL_COLD_ void otel_let_go_(otel_context *context)
+{
+	otel_text_unref_(context->tracestate);
+	otel_text_unref_(context->baggage);
+	context->tracestate = context->baggage = 0;
+	context->state &= (otel_u8)~OTEL_CONTEXT_OWNS;
+}
+
 /* ---- Sampling ----------------------------------------------------------------------------------- */
 
 /*
- * OpenTelemetry: ProbabilitySampler over the trace id's random bits, the lowest 56: sampled if they
- * are not below the threshold. Any subset of control bits is a valid answer, so that the operator
- * may change them one by one.
+ * OpenTelemetry: ProbabilitySampler over the trace id's random bits, the lowest 56, or what @tracestate
+ * has in their place: sampled if they are not below the threshold, which is the span's trace state then.
+ * Any subset of control bits is a valid answer, so that the operator may change them one by one.
  */
-OTEL_COLD_ int otel_sampled_root_(const otel_u8 *trace_id)
+OTEL_COLD_ int otel_sampled_root_(const otel_u8 *trace_id, otel_u64 tracestate, otel_u64 *threshold)
 {
-	otel_u32 rate = 0;
+	otel_u32 rate = 0, random = (otel_u32)(trace_id[9] << 8 | trace_id[10]);
 
 	for (unsigned i = 0; i < 16; i++)
 		if (otel_bpf_controls_v1[OTEL_CONTROL_RATE_1 + i])
 			rate |= 0x8000u >> i;
-	return (otel_u32)(trace_id[9] << 8 | trace_id[10]) >= 0x10000u - rate;
+	if (__builtin_expect(tracestate != 0, 0)) {
+		char text[OTEL_TEXT_SMALL_];
+		otel_u32 size = otel_text_copy_(tracestate, text, sizeof(text));
+
+		random = otel_ot_randomness_(text, size, random);
+	}
+	if (random < 0x10000u - rate)
+		return 0;
+	*threshold = otel_threshold_handle_(0x10000u - rate);
+	return 1;
+}
+
+/*
+ * What a span takes over from @parent, which has texts. @context->tracestate is the threshold that it was
+ * sampled with, if it was decided here, else 0.
+ */
+OTEL_COLD_ void otel_inherit_(otel_context *context, const otel_context *parent, int sampled)
+{
+	char scratch[OTEL_THRESHOLD_ROOM_], text[OTEL_TEXT_SMALL_], changed[OTEL_MEMBERS_SIZE_ + 1];
+	otel_u64 threshold = context->tracestate;
+	otel_u32 size;
+
+	context->baggage = otel_text_ref_(parent->baggage);
+	if (!otel_valid_(parent) || !parent->tracestate)
+		return;
+	if (sampled && !threshold) {
+		context->tracestate = otel_text_ref_(parent->tracestate);
+		return;
+	}
+	/* The threshold of the parent is not that of this span, but the other members stay. */
+	if (otel_is_threshold_(parent->tracestate))
+		return;
+	size = otel_text_copy_(parent->tracestate, text, sizeof(text));
+	if (threshold)
+		size = otel_ot_rewrite_(text, size, scratch + 3, otel_threshold_text_(threshold, scratch) - 3,
+					changed);
+	else
+		size = otel_ot_rewrite_(text, size, scratch, 0, changed);
+	if (!threshold && !__builtin_strcmp(text, changed))
+		context->tracestate = otel_text_ref_(parent->tracestate);
+	else
+		context->tracestate = otel_text_new_(changed, size);
 }
 
 /* ---- Links --------------------------------------------------------------------------------------- */
@@ -360,6 +433,11 @@ OTEL_COLD_ void otel_record_links_(struct otel_writer_ *w, otel_span *span, cons
 			otel_put_(w, &now, sizeof(now));
 		otel_put_text_(w, 1, (const char *)(valid ? context->trace_id : none), 16);
 		otel_put_text_(w, 2, (const char *)(valid ? context->span_id : none), 8);
+		if (__builtin_expect(valid && context->tracestate, 0)) {
+			char text[OTEL_TEXT_SMALL_];
+
+			otel_put_text_(w, 3, text, otel_text_copy_(context->tracestate, text, sizeof(text)));
+		}
 		otel_put_attributes_(w, (const otel_option *)(const void *)list->key, 4);
 		otel_put_(w, &tag, 1);
 		otel_put_(w, &link_flags, sizeof(link_flags));
@@ -386,6 +464,9 @@ OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 				     const char *name, otel_u64 name_size, enum otel_kind kind,
 				     otel_u64 unix_time, const otel_option *list)
 {
+	char scratch[OTEL_THRESHOLD_ROOM_];
+	const char *tracestate = scratch;
+	otel_u32 tracestate_size;
 	struct otel_start *start;
 
 	otel_record_open_(w, OTEL_RECORD_START, OTEL_RECORD_COUNTED, span->context.span_id,
@@ -410,7 +491,10 @@ OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 	start->kind = (otel_u8)(kind + 1);
 	start->name_size = (otel_u32)name_size;
 	start->scope_attributes_size = 0;
-	start->tracestate_size = 0;
+	tracestate_size = 0;
+	if (__builtin_expect(span->context.tracestate != 0, 0))
+		tracestate_size = otel_text_at_(span->context.tracestate, scratch, &tracestate);
+	start->tracestate_size = tracestate_size;
 	if (tracer) {
 		start->flags |= OTEL_START_HAS_SCOPE;
 		start->scope_name_size = tracer->name_size;
@@ -429,6 +513,8 @@ OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 		if (__builtin_expect(tracer->attributes != (const otel_option *)0, 0))
 			otel_put_attributes_(w, tracer->attributes, 3);
 	}
+	if (__builtin_expect(tracestate_size != 0, 0))
+		otel_put_(w, tracestate, tracestate_size);
 	span->attributes = otel_put_attributes_(w, list, 9);
 	otel_record_commit_(w);
 }
@@ -464,7 +550,7 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	enum otel_kind kind = OTEL_INTERNAL;
 	struct otel_writer_ w;
 	otel_context parent;
-	otel_u64 id;
+	otel_u64 id, threshold = 0;
 
 	span->context.state = 0;
 	if (!otel_begin_(&w, thread)) {
@@ -474,12 +560,12 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	}
 	if (option && option->value.pointer)
 		parent = *(const otel_context *)option->value.pointer;
-	else if (option)
-		parent.state = 0; /* a root was asked for */
 	else if (__builtin_expect(thread->changing && otel_in_signal_(&w), 0))
 		parent.state = 0;
 	else
 		parent = thread->current.context;
+	if (option && !option->value.pointer && parent.state) /* a root was asked for: with the baggage */
+		parent.state = OTEL_CONTEXT_OWNS;
 	option = otel_find_(list, OTEL_TYPE_KIND);
 	if (option && option->value.integer <= OTEL_CONSUMER)
 		kind = (enum otel_kind)option->value.integer;
@@ -490,7 +576,7 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 		span->context.trace_flags = parent.trace_flags & 3;
 		if (otel_bpf_controls_v1[OTEL_CONTROL_IGNORE_PARENT])
 			sampled = sampled && (otel_bpf_controls_v1[OTEL_CONTROL_ALL] ||
-					      otel_sampled_root_(parent.trace_id));
+					      otel_sampled_root_(parent.trace_id, parent.tracestate, &threshold));
 		else
 			sampled = sampled && (parent.trace_flags & 1);
 	} else {
@@ -500,15 +586,17 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 		__builtin_memcpy(span->context.trace_id + 8, &id, 8);
 		span->context.trace_flags = 2; /* random */
 		sampled = sampled && (otel_bpf_controls_v1[OTEL_CONTROL_ALL] ||
-				      otel_sampled_root_(span->context.trace_id));
+				      otel_sampled_root_(span->context.trace_id, 0, &threshold));
 	}
 	id = otel_id_(&w);
 	__builtin_memcpy(span->context.span_id, &id, 8);
 	span->context.origin = w.buffer->buffer_id;
 	span->context.trace_flags = (otel_u8)((span->context.trace_flags & ~1) | sampled);
 	__builtin_memset(span->context.reserved, 0, sizeof(span->context.reserved));
-	span->context.tracestate = 0;
+	span->context.tracestate = threshold;
 	span->context.baggage = 0;
+	if (__builtin_expect(otel_has_texts_(&parent), 0))
+		otel_inherit_(&span->context, &parent, sampled);
 	span->context.reserved64 = 0;
 	span->attributes = span->events = span->links = 0;
 	span->status = OTEL_UNSET;
@@ -542,9 +630,12 @@ OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer,
 	struct otel_thread *thread = otel_thread_();
 
 	span->context.state = 0;
-	if (thread && otel_start_here_(thread, span, tracer, name, name_size, list) &&
-	    span->context.state & OTEL_CONTEXT_RECORDING)
+	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list))
+		return;
+	if (span->context.state & OTEL_CONTEXT_RECORDING)
 		thread->detached++;
+	if (__builtin_expect((span->context.tracestate | span->context.baggage) != 0, 0))
+		span->context.state |= OTEL_CONTEXT_OWNS;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------ */
@@ -830,9 +921,12 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 OTEL_WARM_ void otel_end_(otel_span *span, otel_u64 unix_time)
 {
 	struct otel_thread *thread = otel_thread_();
+	int owns = span->context.state & OTEL_CONTEXT_OWNS;
 
-	if (thread)
+	if (thread && span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED))
 		otel_end_here_(thread, span, 1, unix_time);
+	if (__builtin_expect(owns, 0))
+		otel_let_go_(&span->context);
 }
 
 /* ---- Scopes ------------------------------------------------------------------------------------- */
@@ -846,7 +940,10 @@ OTEL_INLINE_ void otel_push_(struct otel_scope *scope, struct otel_thread *threa
 	OTEL_ORDER_();
 	scope->previous = thread->current.context;
 	thread->current.context = *context;
-	thread->current.context.state |= OTEL_CONTEXT_BORROWED;
+	thread->current.context.state =
+		(otel_u8)((context->state | OTEL_CONTEXT_BORROWED) & ~OTEL_CONTEXT_OWNS);
+	if (__builtin_expect(!(context->state & OTEL_CONTEXT_TEXTS_), 0))
+		thread->current.context.tracestate = thread->current.context.baggage = 0;
 	thread->scopes++;
 	OTEL_ORDER_();
 	thread->changing--;
@@ -888,6 +985,10 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 		OTEL_ORDER_();
 		thread->changing--;
 	}
+	/* A current span has its references until here, also if it was ended before. */
+	if (scope->span &&
+	    __builtin_expect((scope->span->context.tracestate | scope->span->context.baggage) != 0, 0))
+		otel_let_go_(&scope->span->context);
 	thread = otel_thread_();
 	if (!thread)
 		return;
@@ -906,10 +1007,14 @@ OTEL_COLD_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const o
 	__builtin_memset(span, 0, sizeof(*span));
 	if (parent) /* NULL: of otel_root() */
 		span->context = *parent;
-	span->context.state &= OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE;
+	otel_hold_(&span->context);
+	span->context.state &= OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE | OTEL_CONTEXT_OWNS;
 	if (scope) {
-		scope->span = (otel_span *)0;
 		otel_use_(scope, &span->context);
+		if (!scope->thread)
+			otel_let_go_(&span->context);
+		scope->span = span;
+		span->context.state &= (otel_u8)~OTEL_CONTEXT_OWNS;
 	}
 }
 
@@ -939,6 +1044,10 @@ OTEL_WARM_ void otel_get_context_(otel_span *span, otel_context *out)
 			span->context.state |= OTEL_CONTEXT_SHARED;
 		*out = span->context;
 	}
+	if (__builtin_expect(otel_has_texts_(out), 0))
+		otel_hold_(out);
+	else
+		out->state &= (otel_u8)~OTEL_CONTEXT_OWNS;
 	out->state &= (otel_u8) ~(OTEL_CONTEXT_BORROWED | OTEL_CONTEXT_SHARED);
 }
 

@@ -191,7 +191,7 @@ OTEL_COLD_ void otel_text_unref_(otel_u64 handle)
  * Where the text of @handle is, which must stay referred to meanwhile; a short one may be written to
  * @scratch. Returns its size; 0 if it is gone.
  */
-OTEL_COLD_ otel_u32 otel_text_(otel_u64 handle, char scratch[OTEL_THRESHOLD_ROOM_], const char **out)
+OTEL_COLD_ otel_u32 otel_text_at_(otel_u64 handle, char scratch[OTEL_THRESHOLD_ROOM_], const char **out)
 {
 	struct otel_store *store;
 	struct otel_slot *slot;
@@ -217,7 +217,7 @@ OTEL_COLD_ otel_u32 otel_text_copy_(otel_u64 handle, char *to, otel_u32 room)
 	/* Holds it meanwhile: what is read must not change. */
 	if (!otel_text_ref_(handle))
 		return 0;
-	size = otel_text_(handle, scratch, &text);
+	size = otel_text_at_(handle, scratch, &text);
 	if (size > room - 1)
 		size = room - 1;
 	__builtin_memcpy(to, text, size);

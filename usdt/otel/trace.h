@@ -169,7 +169,8 @@ OTEL_INLINE_ void otel_start_off_(otel_span *span, const otel_tracer *tracer, co
 #define otel_end_at(span, unix_nano) otel_end_at_(&(span), unix_nano)
 OTEL_INLINE_ void otel_end_at_(otel_span *span, otel_u64 unix_nano)
 {
-	if (otel_active_(span))
+	if (__builtin_expect(span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED |
+						     OTEL_CONTEXT_OWNS), 0))
 		otel_end_(span, unix_nano);
 }
 
@@ -314,9 +315,21 @@ OTEL_INLINE_ otel_context otel_context_at_(otel_span *span)
 	return context;
 }
 
-/** Gives back what @context holds, and makes it invalid. Every stored context needs one call. */
+/**
+ * Gives back what @context holds, and makes it invalid.
+ *
+ * Who owns what: a context that a function returns (otel_context_of(), otel_extract(), otel_context_with_...
+ * and -without_...) holds references to its trace state and baggage, and needs one call of this, however
+ * often it was copied. What takes a context (otel_parent(), otel_link(), OTEL_USE(), otel_inject_context())
+ * borrows it, OTEL_USE() until its block ends. Spans hold references of their own: a current one until
+ * its block ends, one of otel_start() until otel_end(), which leaves its context the ids only. A missing
+ * call keeps about a kilobyte until the process ends; one too many is ignored, or takes trace state and
+ * baggage away from other contexts of the same request; neither ever touches freed memory.
+ */
 OTEL_INLINE_ void otel_context_release(otel_context *context)
 {
+	if (__builtin_expect(context->state & OTEL_CONTEXT_OWNS, 0))
+		otel_let_go_(context);
 	context->state = 0;
 }
 
