@@ -61,9 +61,14 @@ OTEL_INLINE_ int otel_on_(void)
 
 OTEL_INLINE_ otel_span *otel_active_(otel_span *span)
 {
+#ifdef OTEL_BPF_DISABLE
+	(void)span;
+	return (otel_span *)0;
+#else
 	return __builtin_expect(span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED), 0) ?
 		       span :
 		       (otel_span *)0;
+#endif
 }
 
 /* Takes what nobody wants: the arguments have been evaluated, the rest is optimised away. */
