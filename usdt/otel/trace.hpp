@@ -217,7 +217,7 @@ public:
 			put_array(std::data(value), std::size(value));
 		else {
 			put_elements(&value, value.size());
-			read_ = detail::read_bits<type>;
+			set_reader(detail::read_bits<type>);
 		}
 	}
 	/** An array as a braced list: {"key", {1, 2, 3}}. */
@@ -263,13 +263,19 @@ private:
 		raw_.value.pointer = data;
 		raw_.size = size;
 	}
+	OTEL_MEMBER_ void set_reader([[maybe_unused]] detail::reader it) noexcept
+	{
+#ifndef OTEL_BPF_DISABLE
+		read_ = it;
+#endif
+	}
 	template <typename type> OTEL_MEMBER_ void put_array(const type *data, std::size_t size) noexcept
 	{
 		if constexpr (detail::is_byte<type>) {
 			put_bytes(data, size);
 		} else {
 			put_elements(data, size);
-			read_ = detail::read_array<type>;
+			set_reader(detail::read_array<type>);
 		}
 	}
 
