@@ -35,7 +35,7 @@ def package():
 
 def names(path):
     """Attribute name -> (is a prefix, is deprecated) of one of the package's modules."""
-    if not os.path.exists(path):
+    if not os.path.isfile(path):
         return {}
     with open(path, encoding="utf-8") as file:
         body = ast.parse(file.read()).body
