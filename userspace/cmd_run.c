@@ -263,15 +263,19 @@ static int block_signals(struct run *run)
 {
 	static const int passed_on[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
 					SIGUSR2, SIGCONT, SIGWINCH, SIGALRM};
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
 	sigset_t set;
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(*passed_on); i++)
 		sigaddset(&set, passed_on[i]);
 	sigaddset(&set, SIGCHLD);
-	/* A console or a receiver that goes away is an error like others. */
-	if (sigaction(SIGPIPE, &ignore, NULL) || sigprocmask(SIG_BLOCK, &set, NULL))
+	/*
+	 * A console or a receiver that goes away is an error like others. Who ignores SIGCHLD, as we
+	 * may have inherited it, is not told of its children's ends.
+	 */
+	if (sigaction(SIGPIPE, &ignore, NULL) || sigaction(SIGCHLD, &usual, NULL) ||
+	    sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return run->signals < 0 ? -errno : 0;

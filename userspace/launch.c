@@ -20,6 +20,7 @@ void launch_remember(struct launch_origin *origin)
 {
 	sigprocmask(SIG_SETMASK, NULL, &origin->mask);
 	sigaction(SIGPIPE, NULL, &origin->sigpipe);
+	sigaction(SIGCHLD, NULL, &origin->sigchld);
 	getrlimit(RLIMIT_MEMLOCK, &origin->memlock);
 }
 
@@ -97,6 +98,7 @@ static int become(const struct launch *launch)
 	/* May fail for want of privileges: then it was not raised either. */
 	setrlimit(RLIMIT_MEMLOCK, &launch->origin->memlock);
 	sigaction(SIGPIPE, &launch->origin->sigpipe, NULL);
+	sigaction(SIGCHLD, &launch->origin->sigchld, NULL);
 	sigprocmask(SIG_SETMASK, &launch->origin->mask, NULL);
 	return 0;
 }

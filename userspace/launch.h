@@ -15,6 +15,7 @@
 struct launch_origin {
 	sigset_t mask;
 	struct sigaction sigpipe;
+	struct sigaction sigchld;
 	struct rlimit memlock;
 };
 

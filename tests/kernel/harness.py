@@ -264,7 +264,7 @@ class Run:
     def show(self):
         print(f"    $ {' '.join(self.command)}\n    status {self.process.poll()}")
         for name, text in (("out", self.out), ("err", self.err)):
-            for line in text[:4000].splitlines():
+            for line in text[-3000:].splitlines()[-25:]:
                 print(f"    {name}: {line}")
         try:
             for span in self.spans[:20]:
