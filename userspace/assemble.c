@@ -21,6 +21,7 @@
 
 struct assembler {
 	struct intake_options options;
+	struct limits limits;
 	struct intake_counts *counts;
 	struct open_span **buckets;
 	size_t room; /* a power of two */
@@ -56,6 +57,7 @@ struct assembler *assembler_new(const struct intake_options *options, struct int
 	if (!as)
 		return NULL;
 	as->options = *options;
+	as->limits = options->limits ? *options->limits : (struct limits)LIMITS_DEFAULTS;
 	if (!as->options.max_open)
 		as->options.max_open = 1;
 	as->counts = counts;
@@ -178,6 +180,8 @@ static struct open_span *add(struct assembler *as, struct process *process, uint
 	}
 	span->id = id;
 	span->process = process;
+	span->limits = &as->limits;
+	span->last_event = SIZE_MAX;
 	head = bucket(as, process, id);
 	span->next_hash = *head;
 	*head = span;

@@ -115,9 +115,10 @@ static int store(struct attributes *set, uint8_t tag, struct bytes body, struct 
 	return 0;
 }
 
-static int store_repaired(struct attributes *set, uint8_t tag, struct bytes body, uint64_t time,
-			  const struct attributes_limits *limits)
+static int store_rewritten(struct attributes *set, uint8_t tag, struct bytes body, uint64_t time,
+			   const struct attributes_limits *limits)
 {
+	size_t most = limits->cut ? limits->value_length : SIZE_MAX;
 	uint8_t *copy;
 	int err;
 
@@ -128,11 +129,11 @@ static int store_repaired(struct attributes *set, uint8_t tag, struct bytes body
 		return -ENOMEM;
 	body = (struct bytes){
 		.data = copy,
-		.size = (size_t)(key_value_repair(copy, body) - copy),
+		.size = (size_t)(key_value_cut(copy, body, most) - copy),
 	};
 	err = store(set, tag, body, key_value_key(body), time, limits);
 	free(copy);
-	return err ? err : 1;
+	return err;
 }
 
 int attributes_put(struct attributes *set, uint8_t tag, struct bytes body, uint64_t time,
@@ -145,7 +146,10 @@ int attributes_put(struct attributes *set, uint8_t tag, struct bytes body, uint6
 		*why = "attribute without a key";
 		err = -EINVAL;
 	} else if (err > 0) {
-		err = store_repaired(set, tag, body, time, limits);
+		err = store_rewritten(set, tag, body, time, limits);
+		err = err ? err : 1;
+	} else if (!err && limits->cut && body.size > limits->value_length) {
+		err = store_rewritten(set, tag, body, time, limits);
 	} else if (!err) {
 		err = store(set, tag, body, key, time, limits);
 	}

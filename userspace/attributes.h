@@ -14,7 +14,7 @@
 #include "blob.h"
 #include "span.h"
 
-/* OpenTelemetry's limit for spans, and for each of their events and links. */
+/* Of a set that no setting limits. */
 #define ATTRIBUTES_MAX 128
 
 struct attribute; /* of struct attributes, private */
@@ -31,6 +31,8 @@ struct attributes {
 struct attributes_limits {
 	uint32_t most;
 	size_t most_bytes;
+	bool cut; /* values that are longer than this: see key_value_cut() */
+	size_t value_length;
 };
 
 /* Fields of this number, with its type and tag. */

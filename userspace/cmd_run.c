@@ -360,9 +360,11 @@ static void loop(struct run *run)
 
 static int start(struct run *run)
 {
+	const struct limits limits = limits_from_environment();
 	struct intake_options intake = {
 		.service_name = run->options.service_name,
 		.max_open = MAX_OPEN_SPANS,
+		.limits = &limits,
 		.sink = {on_span, run},
 	};
 	int err = block_signals(run);

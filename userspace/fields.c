@@ -136,9 +136,11 @@ static void end_message(uint8_t *content, const uint8_t *end)
 	*p = (uint8_t)size;
 }
 
-static uint8_t *any_value_repair(uint8_t *out, struct bytes body, unsigned int depth);
+static uint8_t *any_value_repair(uint8_t *out, struct bytes body, unsigned int depth,
+				 size_t most);
 
-static uint8_t *one_key_value_repair(uint8_t *out, struct bytes body, unsigned int depth)
+static uint8_t *one_key_value_repair(uint8_t *out, struct bytes body, unsigned int depth,
+				     size_t most)
 {
 	struct wire_reader reader = wire_reader(body);
 	struct wire_field field;
@@ -151,14 +153,15 @@ static uint8_t *one_key_value_repair(uint8_t *out, struct bytes body, unsigned i
 			out = utf8_repair(out, field.bytes.data, field.bytes.size);
 		} else {
 			content = begin_message(out, 2);
-			out = any_value_repair(content, field.bytes, depth);
+			out = any_value_repair(content, field.bytes, depth, most);
 			end_message(content, out);
 		}
 	}
 	return out;
 }
 
-static uint8_t *elements_repair(uint8_t *out, struct bytes body, bool keyed, unsigned int depth)
+static uint8_t *elements_repair(uint8_t *out, struct bytes body, bool keyed, unsigned int depth,
+				size_t most)
 {
 	struct wire_reader reader = wire_reader(body);
 	struct wire_field field;
@@ -167,15 +170,15 @@ static uint8_t *elements_repair(uint8_t *out, struct bytes body, bool keyed, uns
 	while (wire_next(&reader, &field) > 0) {
 		content = begin_message(out, 1);
 		if (keyed)
-			out = one_key_value_repair(content, field.bytes, depth);
+			out = one_key_value_repair(content, field.bytes, depth, most);
 		else
-			out = any_value_repair(content, field.bytes, depth);
+			out = any_value_repair(content, field.bytes, depth, most);
 		end_message(content, out);
 	}
 	return out;
 }
 
-static uint8_t *any_value_repair(uint8_t *out, struct bytes body, unsigned int depth)
+static uint8_t *any_value_repair(uint8_t *out, struct bytes body, unsigned int depth, size_t most)
 {
 	struct wire_reader reader = wire_reader(body);
 	struct wire_field field;
@@ -186,12 +189,17 @@ static uint8_t *any_value_repair(uint8_t *out, struct bytes body, unsigned int d
 	switch (field.number) {
 	case ANY_STRING:
 		if (utf8_valid(field.bytes.data, field.bytes.size))
-			return wire_put_bytes(out, ANY_STRING, field.bytes.data, field.bytes.size);
-		return wire_put_bytes(out, ANY_BYTES, field.bytes.data, field.bytes.size);
+			return wire_put_bytes(
+				out, ANY_STRING, field.bytes.data,
+				utf8_prefix(field.bytes.data, field.bytes.size, most));
+		/* fall through */
+	case ANY_BYTES:
+		return wire_put_bytes(out, ANY_BYTES, field.bytes.data,
+				      field.bytes.size < most ? field.bytes.size : most);
 	case ANY_ARRAY:
 	case ANY_KVLIST:
 		content = begin_message(out, field.number);
-		out = elements_repair(content, field.bytes, field.number == ANY_KVLIST, depth + 1);
+		out = elements_repair(content, field.bytes, field.number == ANY_KVLIST, depth + 1, most);
 		end_message(content, out);
 		return out;
 	default:
@@ -199,9 +207,9 @@ static uint8_t *any_value_repair(uint8_t *out, struct bytes body, unsigned int d
 	}
 }
 
-uint8_t *key_value_repair(uint8_t *out, struct bytes body)
+uint8_t *key_value_cut(uint8_t *out, struct bytes body, size_t most)
 {
-	return one_key_value_repair(out, body, 1);
+	return one_key_value_repair(out, body, 1, most);
 }
 
 struct bytes key_value_key(struct bytes body)

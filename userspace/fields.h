@@ -32,8 +32,17 @@ static inline size_t key_value_repair_room(size_t size)
 	return 3 * size + 16;
 }
 
-/** Only for what key_value_check() returned 1 for. Returns the byte behind what it wrote. */
-uint8_t *key_value_repair(uint8_t *out, struct bytes body);
+/**
+ * Only for what key_value_check() did not refuse. Cuts values, too: strings after @most characters,
+ * bytes after @most of them, each element of an array or map by itself; SIZE_MAX: nothing is cut.
+ * Returns the byte behind what it wrote.
+ */
+uint8_t *key_value_cut(uint8_t *out, struct bytes body, size_t most);
+
+static inline uint8_t *key_value_repair(uint8_t *out, struct bytes body)
+{
+	return key_value_cut(out, body, SIZE_MAX);
+}
 
 /** The key and its place in what was repaired or was fine. */
 struct bytes key_value_key(struct bytes body);

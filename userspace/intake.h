@@ -16,6 +16,7 @@
 
 #include "../bpf/event.h"
 #include "../exporter/span.h"
+#include "span_limits.h"
 
 /* Where finished spans go. */
 struct span_sink {
@@ -26,6 +27,7 @@ struct span_sink {
 struct intake_options {
 	const char *service_name; /* of processes that do not name theirs; NULL: the executable's */
 	size_t max_open;	  /* spans that are not finished yet, over all processes */
+	const struct limits *limits; /* copied; NULL: the defaults */
 	struct span_sink sink;
 };
 

@@ -17,8 +17,6 @@
 #define LATE_MAX 1024
 #define KEEP 4096
 
-static const struct attributes_limits limits = {ATTRIBUTES_MAX, OPEN_BYTES_MAX};
-
 static uint32_t at_most_u32(uint64_t value)
 {
 	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
@@ -82,13 +80,23 @@ static void set_status(struct open_span *span, const struct status *status, uint
 
 /* ---- Attributes ----------------------------------------------------------------------------- */
 
+static struct attributes_limits limits_of(const struct open_span *span, uint32_t most)
+{
+	return (struct attributes_limits){
+		.most = most,
+		.most_bytes = OPEN_BYTES_MAX,
+		.cut = span->limits->value_length != LIMITS_NONE,
+		.value_length = span->limits->value_length,
+	};
+}
+
 /* An attribute without a key, or too many of them, is an application's mistake, not a bad record.
  */
 static void put_attribute(struct attributes *set, uint8_t tag, struct bytes body, uint64_t time,
-			  struct verdict *verdict)
+			  const struct attributes_limits *limits, struct verdict *verdict)
 {
 	const char *why;
-	int result = attributes_put(set, tag, body, time, &limits, &why);
+	int result = attributes_put(set, tag, body, time, limits, &why);
 
 	if (result == -EBADMSG)
 		verdict->why = why;
@@ -100,6 +108,7 @@ static void put_attribute(struct attributes *set, uint8_t tag, struct bytes body
 static uint64_t put_attributes(struct open_span *span, struct bytes fields, uint64_t time,
 			       struct verdict *verdict)
 {
+	const struct attributes_limits limits = limits_of(span, span->limits->attributes);
 	struct wire_reader reader = wire_reader(fields);
 	struct wire_field field;
 	uint64_t n = 0;
@@ -116,24 +125,40 @@ static uint64_t put_attributes(struct open_span *span, struct bytes fields, uint
 			span->dropped_attributes++;
 			continue;
 		}
-		put_attribute(&span->attributes, ATTRIBUTE_TAG, field.bytes, time, verdict);
+		put_attribute(&span->attributes, ATTRIBUTE_TAG, field.bytes, time, &limits,
+			      verdict);
 	}
 	if (found < 0)
 		verdict->why = "broken protobuf";
 	return n;
 }
 
-/* Fields @number of a message into @set, each key once. */
-static void collect(struct attributes *set, struct bytes body, uint32_t number,
-		    struct verdict *verdict)
+/* Fields @number of a message into @set, at most @most, each key once. */
+static void collect(const struct open_span *span, struct attributes *set, struct bytes body,
+		    uint32_t number, uint32_t most, struct verdict *verdict)
 {
+	const struct attributes_limits limits = limits_of(span, most);
 	struct wire_reader reader = wire_reader(body);
 	struct wire_field field;
 
 	attributes_reset(set, OPEN_BYTES_MAX / 32);
 	while (wire_next(&reader, &field) > 0)
 		if (field.number == number)
-			put_attribute(set, ATTRIBUTES_TAG(number), field.bytes, 0, verdict);
+			put_attribute(set, ATTRIBUTES_TAG(number), field.bytes, 0, &limits,
+				      verdict);
+}
+
+/* One of the agent's own that is subject to the limits. */
+static void put_text_attribute(const struct open_span *span, struct attributes *set, uint8_t tag,
+			       uint32_t most, const char *key, const char *text, size_t size)
+{
+	if (set->n >= most) {
+		set->dropped += set->dropped < UINT32_MAX;
+		return;
+	}
+	if (utf8_valid(text, size))
+		size = utf8_prefix(text, size, span->limits->value_length);
+	(void)attributes_put_text(set, tag, key, text, size, 0);
 }
 
 /* ---- Events and links ----------------------------------------------------------------------- */
@@ -161,13 +186,15 @@ static void add_event(struct open_span *span, uint64_t time, struct bytes name,
 	size_t size = 9 + wire_bytes_size(2, name_size) + attributes_size(set);
 	uint8_t *p;
 
+	span->last_event = SIZE_MAX;
 	dropped = at_most_u32(at_most_u32(dropped) + (uint64_t)set->dropped);
 	if (dropped)
 		size += wire_uint_size(4, dropped);
-	p = make_room(&span->events, wire_bytes_size(11, size), &span->n_events, EVENTS_MAX,
-		      &span->dropped_events);
+	p = make_room(&span->events, wire_bytes_size(11, size), &span->n_events,
+		      span->limits->events, &span->dropped_events);
 	if (!p)
 		return;
+	span->last_event = (size_t)(p - span->events.data);
 	p = wire_put_header(p, 11, size);
 	p = wire_put_fixed64(p, 1, time);
 	p = wire_put_header(p, 2, name_size);
@@ -185,6 +212,8 @@ static void put_event(struct open_span *span, const struct operation *operation,
 	struct event_fields event;
 	uint64_t time;
 
+	span->last_event = SIZE_MAX;
+	span->last_event_time = operation->time;
 	if (event_check(operation->payload, &event, &verdict->why)) {
 		span->dropped_events++;
 		return;
@@ -199,8 +228,51 @@ static void put_event(struct open_span *span, const struct operation *operation,
 		time = to_unix(span, operation->time);
 	attributes_reset(scratch, OPEN_BYTES_MAX / 32);
 	if (event.attributes)
-		collect(scratch, operation->payload, 3, verdict);
+		collect(span, scratch, operation->payload, 3, span->limits->event_attributes,
+			verdict);
 	add_event(span, time, event.name, scratch, event.dropped, verdict);
+}
+
+/* The text of a stack trace: the last event is written again, with it. */
+static void put_stack(struct open_span *span, const struct operation *operation,
+		      struct attributes *scratch, struct verdict *verdict)
+{
+	static const char key[] = "exception.stacktrace";
+	struct attributes_limits all = {.most = UINT32_MAX, .most_bytes = OPEN_BYTES_MAX};
+	struct event_fields event;
+	struct wire_reader reader;
+	struct wire_field field;
+	struct blob copy = {0};
+	const char *why;
+
+	if (span->last_event == SIZE_MAX || (operation->flags & OTEL_RECORD_TIMED &&
+					     operation->time != span->last_event_time))
+		return;
+	reader = wire_reader((struct bytes){
+		.data = span->events.data + span->last_event,
+		.size = span->events.size - span->last_event,
+	});
+	/* We wrote it. Not in place: it is written over. */
+	if (wire_next(&reader, &field) <= 0 ||
+	    blob_append(&copy, field.bytes.data, field.bytes.size))
+		return;
+	(void)event_check(blob_bytes(&copy), &event, &why);
+	attributes_reset(scratch, OPEN_BYTES_MAX / 32);
+	reader = wire_reader(blob_bytes(&copy));
+	while (wire_next(&reader, &field) > 0)
+		if (field.number == 3)
+			put_attribute(scratch, EVENT_ATTRIBUTE_TAG, field.bytes, 0, &all, verdict);
+	if (!attributes_has(scratch, key)) {
+		put_text_attribute(span, scratch, EVENT_ATTRIBUTE_TAG,
+				   span->limits->event_attributes, key,
+				   (const char *)operation->payload.data, operation->payload.size);
+		span->events.size = span->last_event;
+		span->n_events--;
+		add_event(span, event.time, event.name, scratch, event.dropped, verdict);
+	}
+	/* One for each event. */
+	span->last_event = SIZE_MAX;
+	blob_free(&copy);
 }
 
 static void put_link(struct open_span *span, struct bytes body, struct attributes *scratch,
@@ -221,14 +293,14 @@ static void put_link(struct open_span *span, struct bytes body, struct attribute
 	}
 	attributes_reset(scratch, OPEN_BYTES_MAX / 32);
 	if (link.attributes)
-		collect(scratch, body, 4, verdict);
+		collect(span, scratch, body, 4, span->limits->link_attributes, verdict);
 	dropped = at_most_u32(at_most_u32(link.dropped) + (uint64_t)scratch->dropped);
 	size = 18 + 10 + attributes_size(scratch);
 	size += link.tracestate.size ? wire_bytes_size(3, link.tracestate.size) : 0;
 	size += dropped ? wire_uint_size(5, dropped) : 0;
 	size += link.flags ? 5 : 0;
-	p = make_room(&span->links, wire_bytes_size(13, size), &span->n_links, LINKS_MAX,
-		      &span->dropped_links);
+	p = make_room(&span->links, wire_bytes_size(13, size), &span->n_links,
+		      span->limits->links, &span->dropped_links);
 	if (!p)
 		return;
 	p = wire_put_header(p, 13, size);
@@ -248,6 +320,7 @@ static void put_error(struct open_span *span, const struct operation *operation,
 		      struct attributes *scratch, struct verdict *verdict)
 {
 	struct status status = {.code = SPAN_ERROR, .by = OTEL_STATUS_BY_HELPER};
+	uint32_t most = span->limits->event_attributes;
 	char number[32], text[48];
 	const char *symbol, *message;
 	struct otel_error error;
@@ -265,10 +338,10 @@ static void put_error(struct open_span *span, const struct operation *operation,
 		message = text;
 	}
 	attributes_reset(scratch, OPEN_BYTES_MAX / 32);
-	(void)attributes_put_text(scratch, EVENT_ATTRIBUTE_TAG, "exception.type", symbol,
-				  strlen(symbol), 0);
-	(void)attributes_put_text(scratch, EVENT_ATTRIBUTE_TAG, "exception.message", message,
-				  strlen(message), 0);
+	put_text_attribute(span, scratch, EVENT_ATTRIBUTE_TAG, most, "exception.type", symbol,
+			   strlen(symbol));
+	put_text_attribute(span, scratch, EVENT_ATTRIBUTE_TAG, most, "exception.message", message,
+			   strlen(message));
 	add_event(span, to_unix(span, operation->time),
 		  (struct bytes){.data = (const uint8_t *)"exception", .size = 9}, scratch, 0,
 		  verdict);
@@ -277,11 +350,8 @@ static void put_error(struct open_span *span, const struct operation *operation,
 	if (attributes_has(&span->attributes, "error.type"))
 		return;
 	/* At time 0: whatever the application sets itself wins, whenever it does. */
-	if (span->attributes.n < ATTRIBUTES_MAX)
-		(void)attributes_put_text(&span->attributes, ATTRIBUTE_TAG, "error.type", symbol,
-					  strlen(symbol), 0);
-	else
-		span->dropped_attributes++;
+	put_text_attribute(span, &span->attributes, ATTRIBUTE_TAG, span->limits->attributes,
+			   "error.type", symbol, strlen(symbol));
 }
 
 /* ---- Operations ----------------------------------------------------------------------------- */
@@ -335,6 +405,11 @@ void open_apply(struct open_span *span, const struct operation *operation,
 	case OTEL_RECORD_ERROR:
 		verdict->carried.events = 1;
 		put_error(span, operation, scratch, verdict);
+		/* No STACK is of this one. */
+		span->last_event = SIZE_MAX;
+		break;
+	case OTEL_RECORD_STACK:
+		put_stack(span, operation, scratch, verdict);
 		break;
 	}
 }
@@ -410,6 +485,8 @@ uint32_t open_merge(struct open_span *span, struct attributes *scratch, struct v
 			open_apply(span, &operations[i], scratch, verdict);
 	}
 	free(operations);
+	/* What the span's own thread may still say of an event would be of one before these. */
+	span->last_event = SIZE_MAX;
 	span->n_late = 0;
 	blob_reset(&span->late, KEEP);
 	return orphans;
@@ -463,13 +540,15 @@ static int by_event_time(const void *a, const void *b)
 /* Events of several threads come thread by thread: put them into the order of time. */
 static uint8_t *write_events(const struct open_span *span, uint8_t *out)
 {
-	struct wire_field events[EVENTS_MAX];
 	struct wire_reader reader = wire_reader(blob_bytes(&span->events));
+	struct wire_field *events = NULL;
 	size_t n = 0;
 
-	if (!span->merged)
+	if (span->merged && span->n_events)
+		events = malloc(span->n_events * sizeof(*events));
+	if (!events)
 		return wire_put_raw(out, span->events.data, span->events.size);
-	while (n < EVENTS_MAX && wire_next(&reader, &events[n]) > 0) {
+	while (n < span->n_events && wire_next(&reader, &events[n]) > 0) {
 		uint64_t time;
 
 		/* We wrote them: the time is behind the tag. */
@@ -482,6 +561,7 @@ static uint8_t *write_events(const struct open_span *span, uint8_t *out)
 
 		out = wire_put_raw(out, events[i].start, (size_t)(end - events[i].start));
 	}
+	free(events);
 	return out;
 }
 

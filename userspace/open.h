@@ -11,12 +11,11 @@
 #include "attributes.h"
 #include "blob.h"
 #include "decode.h"
+#include "span_limits.h"
 #include "list.h"
 #include "span.h"
 
-/* OpenTelemetry's limits, and ours: attributes, events and links each, in bytes. */
-#define EVENTS_MAX 128
-#define LINKS_MAX 128
+/* Our own limit beside those that are set: attributes, events and links each, in bytes. */
 #define OPEN_BYTES_MAX ((size_t)32 << 20)
 
 struct process;
@@ -38,6 +37,7 @@ struct open_span {
 	uint64_t deadline; /* 0: none */
 	size_t memory;	   /* as counted */
 	uint64_t records;  /* that would be orphans if no START came */
+	const struct limits *limits;
 
 	uint64_t id;
 	uint64_t buffer_id;	/* that it was started on */
@@ -67,6 +67,9 @@ struct open_span {
 	struct carried promised; /* by END */
 	uint32_t n_events;
 	uint32_t n_links;
+	/* Where the last event is in `events`, for its stack trace; SIZE_MAX: it is not there. */
+	size_t last_event;
+	uint64_t last_event_time;
 	uint64_t dropped_attributes; /* beside what the set counts */
 	uint64_t dropped_events;
 	uint64_t dropped_links;

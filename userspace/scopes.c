@@ -54,7 +54,8 @@ static uint8_t *put_text(uint8_t *out, struct bytes text)
 
 static void put_attributes(struct attributes *set, struct bytes fields, bool *repaired)
 {
-	static const struct attributes_limits limits = {ATTRIBUTES_MAX, SCOPE_BYTES_MAX};
+	static const struct attributes_limits limits = {.most = ATTRIBUTES_MAX,
+							.most_bytes = SCOPE_BYTES_MAX};
 	struct wire_reader reader = wire_reader(fields);
 	struct wire_field field;
 	const char *why;

@@ -58,6 +58,19 @@ bool utf8_valid(const void *text, size_t size)
 	return true;
 }
 
+size_t utf8_prefix(const void *text, size_t size, size_t most)
+{
+	const uint8_t *p = text;
+	size_t at = 0;
+
+	if (size <= most)
+		return size;
+	for (; at < size; at++)
+		if (!is_tail(p[at]) && !most--)
+			break;
+	return at;
+}
+
 size_t utf8_repaired_size(const void *text, size_t size)
 {
 	const uint8_t *p = text;

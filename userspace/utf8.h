@@ -12,6 +12,9 @@
 
 bool utf8_valid(const void *text, size_t size);
 
+/** Bytes of the first @most characters of @text, which must be valid; of all of it if it has fewer. */
+size_t utf8_prefix(const void *text, size_t size, size_t most);
+
 /** What @text takes with each bad byte replaced by U+FFFD: at most three times @size. */
 size_t utf8_repaired_size(const void *text, size_t size);
 

@@ -269,7 +269,7 @@ static void a_tracestate_is_printable_and_short(void **state)
 
 static void a_key_that_is_written_again_and_again_takes_bounded_memory(void **state)
 {
-	const struct attributes_limits limits = {ATTRIBUTES_MAX, 1 << 20};
+	const struct attributes_limits limits = {.most = ATTRIBUTES_MAX, .most_bytes = 1 << 20};
 	struct attributes set = {0};
 	uint8_t body[1100], *end;
 	char text[1000];
@@ -310,7 +310,7 @@ static void what_is_older_does_not_replace_what_is_newer(void **state)
 
 static void keys_that_are_equal_after_repair_are_one(void **state)
 {
-	const struct attributes_limits limits = {ATTRIBUTES_MAX, 1 << 20};
+	const struct attributes_limits limits = {.most = ATTRIBUTES_MAX, .most_bytes = 1 << 20};
 	struct attributes set = {0};
 	const char *why;
 
