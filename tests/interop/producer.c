@@ -8,7 +8,6 @@
  * trace is a root and 10 children. Every span has 4 attributes and 1 event; "sequence" counts the
  * spans of a thread, with the thread in the upper 32 bits, and the others follow from it.
  */
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <otel/trace.h>
 #include <pthread.h>
