@@ -188,10 +188,11 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 	capture->self = self;
 	capture->sampling = sampling_default();
 	libbpf_set_print(silent);
-	/* Kernels before 6.6 do not know the attach type and refuse the program. */
 	capture->multi = true;
 	err = load(capture, ring_bytes);
-	if (err) {
+	if (err || !probe_multi_works(capture->bpf->progs.capture_flush)) {
+		capture_bpf__destroy(capture->bpf);
+		capture->bpf = NULL;
 		capture->multi = false;
 		err = load(capture, ring_bytes);
 	}
@@ -209,6 +210,7 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 		capture_free(capture);
 		return err;
 	}
+	log_debug("attaching by %s", capture->multi ? "uprobe_multi" : "perf events");
 	*out = capture;
 	return 0;
 }

@@ -33,7 +33,7 @@ struct probe {
 	struct bpf_link *links[]; /* if not multi */
 };
 
-static int attach_multi(struct bpf_program *program, const char *path, const uint64_t *offsets,
+static int attach_multi(const struct bpf_program *program, const char *path, const uint64_t *offsets,
 			const uint64_t *semaphores, size_t count)
 {
 	struct multi_link link = {
@@ -47,6 +47,14 @@ static int attach_multi(struct bpf_program *program, const char *path, const uin
 	long fd = syscall(__NR_bpf, BPF_LINK_CREATE, &link, sizeof(link));
 
 	return fd < 0 ? -errno : (int)fd;
+}
+
+bool probe_multi_works(const struct bpf_program *program)
+{
+	const uint64_t offset = 0, semaphore = 0;
+
+	/* Kernels that know the link go as far as to see that this is no file. */
+	return attach_multi(program, "/", &offset, &semaphore, 1) == -EBADF;
 }
 
 int probe_attach(struct bpf_program *program, bool multi, int fd, const uint64_t *offsets,

@@ -18,6 +18,12 @@ struct probe;
 #define PROBE_MULTI_TYPE 48
 
 /**
+ * Does this kernel attach @program, loaded for uprobe_multi, that way? Kernels before 6.6 load it, too:
+ * they do not look at the attach type.
+ */
+bool probe_multi_works(const struct bpf_program *program);
+
+/**
  * Attaches @program to @count places of the file behind @fd: offsets[i], with the semaphore at
  * file offset semaphores[i]. @multi: it was loaded for uprobe_multi. Returns 0 or a negative errno.
  */

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""check.py KERNEL FOLDER FOLDER-PREEMPT: judges what guest.sh has left; a line per check."""
+import json
+import os
+import re
+import sys
+
+KERNEL, FOLDER, PREEMPT = sys.argv[1:4]
+DETACH_MS = 3000
+
+
+class Failed(Exception):
+    pass
+
+
+def need(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def text(name, folder=FOLDER):
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def number(name, folder=FOLDER):
+    content = text(name, folder).strip()
+    need(content, f"no {name}: the guest did not come that far")
+    return int(content)
+
+
+def said(name, word, folder=FOLDER):
+    """The number behind a word that the program or the agent has said."""
+    found = re.search(rf"^{word} (-?\d+)$", text(name, folder), re.M)
+    need(found, f"{name} says nothing of {word}: {text(name, folder)[-300:]!r}")
+    return int(found.group(1))
+
+
+def spans(name):
+    found = []
+    for line in text(name + ".jsonl").splitlines():
+        for group in json.loads(line)["resourceSpans"]:
+            for scope in group["scopeSpans"]:
+                found += scope["spans"]
+    return found
+
+
+def ended(name, status=0, folder=FOLDER):
+    seen = number(name + ".status", folder)
+    need(seen == status, f"status {seen}, not {status}: {text(name + '.err', folder)[-600:]!r}")
+
+
+def release():
+    return tuple(int(n) for n in re.findall(r"\d+", text("release"))[:2])
+
+
+# ---- The checks: each returns what else is worth knowing ------------------------------------------
+
+
+def agent_attaches_and_spans_arrive():
+    ended("kitchen")
+    found = spans("kitchen")
+    need(len(found) == 12, f"{len(found)} spans, not 12: {text('kitchen.err')[-600:]!r}")
+    need(len({span["spanId"] for span in found}) == 12, "the same span twice")
+    by = re.search(r"attaching by (.*)", text("kitchen.err"))
+    errno = re.search(r"uprobe_errno (\d+)", text("site.out"))
+    names = {6: "ENXIO: makes calls of 5-byte nops", 71: "EPROTO: makes calls of 10-byte nops"}
+    return (f"by {by.group(1) if by else '?'}; {number('kitchen.ms')} ms in all; uprobe(2) says "
+            f"{names.get(int(errno.group(1)), errno.group(1)) if errno else '?'}")
+
+
+def all_spans_arrive_or_are_counted(name="load", folder=FOLDER):
+    ended(name, 0, folder)
+    started = said(name + ".out", "started", folder)
+    arrived = number(name + ".ids", folder)
+    report = text(name + ".err", folder)
+    lost = re.search(r"(\d+) not sampled, (\d+) lost", report)
+    need(lost, f"no report: {report[-600:]!r}")
+    need(arrived + int(lost.group(2)) == started,
+         f"{started} started, {arrived} arrived, {lost.group(2)} counted as lost: {report[-600:]!r}")
+    need("malformed records were dropped" not in report, f"records were corrupted: {report[-600:]!r}")
+    if not int(lost.group(2)):
+        numbers, texts = number(name + ".numbers", folder), number(name + ".texts", folder)
+        need(numbers == started and texts == started * 9 // 10,
+             f"{numbers} numbers and {texts} texts in {started} spans")
+    skipped = re.search(r"the kernel skipped (\d+) probes", report)
+    return (f"{arrived} of {started} arrived, {lost.group(2)} counted as lost"
+            f"{', ' + skipped.group(0) if skipped else ''}; {number(name + '.ms', folder)} ms")
+
+
+def children_are_recorded():
+    ended("family")
+    found = spans("family")
+    names = sorted(span["name"] for span in found)
+    need(names == ["executed", "forked", "parent"],
+         f"spans {names}: {text('family.err')[-600:]!r} {text('dmesg')[-300:]!r}")
+    return ""
+
+
+def the_dying_leave_their_spans():
+    """Required where the kernel offers it; the numbers are shown in any case."""
+    seen = []
+    for how, status in (("kill", 137), ("abort", 134), ("_exit", 3)):
+        name = "death_" + how
+        ended(name, status)
+        found = [span["name"] for span in spans(name)]
+        complete, still_open = found.count("ended"), found.count("open")
+        at_death = "memory at death: by" in text(name + ".err")
+        if at_death or release() >= (6, 16):
+            need(complete == 4 and still_open == 4,
+                 f"{how}: {complete} ended, {still_open} open of 4: {text(name + '.err')[-600:]!r}")
+        seen.append(f"{how} {complete} ended {still_open} open")
+    by = re.search(r"memory at death: (.*)", text("death_kill.err"))
+    return f"{'; '.join(seen)} of 4 each{'; ' + by.group(1) if by else ''}"
+
+
+def the_kernel_detaches_for_a_killed_agent():
+    need(said("detach.out", "words_set") > 1, "nothing was attached")
+    need(said("detach.out", "words_left") == 0, f"semaphores stay: {text('detach.out')!r}")
+    took = said("detach.out", "all_off_ms")
+    need(took < DETACH_MS, f"after {took} ms")
+    need(said("detach.out", "unharmed") == 1, "the program did not go on")
+    return f"after {took} ms"
+
+
+def preemption_corrupts_nothing():
+    need("0 lost" in text("preempt.err", PREEMPT), f"lost: {text('preempt.err', PREEMPT)[-600:]!r}")
+    return all_spans_arrive_or_are_counted("preempt", PREEMPT)
+
+
+def the_kernel_has_nothing_to_complain_of():
+    complaints = (text("dmesg") + text("dmesg", PREEMPT)).strip()
+    need(not complaints, complaints[-600:])
+    return ""
+
+
+CHECKS = (
+    agent_attaches_and_spans_arrive,
+    all_spans_arrive_or_are_counted,
+    children_are_recorded,
+    the_dying_leave_their_spans,
+    the_kernel_detaches_for_a_killed_agent,
+    preemption_corrupts_nothing,
+    the_kernel_has_nothing_to_complain_of,
+)
+
+
+def main():
+    if not text("release"):
+        print(f"  FAIL {KERNEL}: did not boot, or did not finish:")
+        print("\n".join("    " + line for line in text("console").splitlines()[-10:]))
+        return
+    for check in CHECKS:
+        label = f"{KERNEL:5} {check.__name__}"
+        try:
+            more = check()
+            print(f"  ok   {label}{': ' + more if more else ''}")
+        except Failed as why:
+            print(f"  FAIL {label}: {why}")
+
+
+main()

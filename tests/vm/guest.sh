@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The first process in the virtual machine: runs the agent with each of the smoke programs, and sends
+# what came of it to the second serial port, as an archive, which check.py reads. The kernel's command
+# line says which checks (vm.checks=LIST).
+export PATH=/bin HOME=/root
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t tmpfs -o size=90% tmpfs /tmp
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+ip link set lo up
+ulimit -l unlimited
+ulimit -c 0
+stty -F /dev/ttyS1 raw -echo
+
+options=
+mkdir -p /tmp/out
+cd /tmp/out || poweroff -f
+uname -r >release
+
+centiseconds() {
+	read -r up _ </proc/uptime
+	up=${up%.*}${up#*.}
+	echo "${up#"${up%%[!0]*}"}"
+}
+
+# under NAME COMMAND...: under the agent; leaves NAME.out, .err, .status, .ms, .jsonl
+under() {
+	name=$1
+	shift
+	begin=$(centiseconds)
+	# Not quoted: options, or nothing.
+	# shellcheck disable=SC2086
+	timeout -s KILL 90 /otel-bpf/otel-bpf run -v $options -e "otlp_file=/tmp/out/$name.jsonl" -- "$@" \
+		>"$name.out" 2>"$name.err" </dev/null
+	echo $? >"$name.status"
+	echo $((($(centiseconds) - begin) * 10)) >"$name.ms"
+}
+
+# A hundred thousand spans are too much for a serial port: their ids and attributes go.
+digest() {
+	grep -o '"spanId":"[0-9a-f]*"' "$1.jsonl" | sort -u | wc -l >"$1.ids"
+	grep -o '"key":"n","value":{"intValue":"[0-9]*"' "$1.jsonl" | wc -l >"$1.numbers"
+	grep -o '"stringValue":"the same in each of them"' "$1.jsonl" | wc -l >"$1.texts"
+	rm -f "$1.jsonl"
+}
+
+/otel-bpf/smoke site >site.out 2>&1
+for check in $(sed -n 's/.*vm\.checks=\([a-z_,]*\).*/\1/p' /proc/cmdline | tr , ' '); do
+	echo "check $check" >/dev/console
+	case $check in
+	kitchen) under kitchen /otel-bpf/kitchen ;;
+	load) # more than the ring holds
+		under load /otel-bpf/smoke load 100000 2
+		digest load
+		;;
+	preempt)
+		options="--ring-size 64M"
+		under preempt /otel-bpf/smoke load 100000 4
+		digest preempt
+		;;
+	family) under family /otel-bpf/smoke family ;;
+	death) for how in kill abort _exit; do under "death_$how" /otel-bpf/smoke death $how; done ;;
+	detach)
+		under detach /otel-bpf/smoke detach
+		# The agent is gone; what it had started goes on and says what it sees.
+		for _ in $(seq 250); do
+			grep -q unharmed detach.out && break
+			usleep 100000
+		done
+		;;
+	esac
+done
+dmesg | grep -E 'BUG:|Oops:|WARNING:|segfault|general protection|stall|traps:' >dmesg
+tar -c -f - . | gzip -1 >/dev/ttyS1
+sync
+poweroff -f
