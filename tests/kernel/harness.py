@@ -81,6 +81,9 @@ def _newest(folder):
     return max(os.path.getmtime(os.path.join(folder, name)) for name in os.listdir(folder))
 
 
+_broken = {}  # programs that cannot be compiled: said once, not at every use
+
+
 def build(name, source=None, compiler="cc", flags=(), headers=HEADERS, libs=("-lpthread",), always=False):
     """Compiles programs/SOURCE.c (default: NAME.c) to a program called NAME; returns its path."""
     path = os.path.join(OUT, name)
@@ -88,6 +91,8 @@ def build(name, source=None, compiler="cc", flags=(), headers=HEADERS, libs=("-l
     if not os.path.isabs(source):
         source = os.path.join(PROGRAMS, source + ("" if "." in source else ".c"))
     newest = max(os.path.getmtime(source), _newest(PROGRAMS), _newest(os.path.join(headers, "otel")))
+    if path in _broken:
+        raise AssertionError(_broken[path])
     if not always and os.path.exists(path) and os.path.getmtime(path) > newest:
         return path
     standard = ["-std=c++17", "-x", "c++"] if "++" in compiler else ["-std=c11"]
@@ -96,6 +101,7 @@ def build(name, source=None, compiler="cc", flags=(), headers=HEADERS, libs=("-l
     os.makedirs(OUT, exist_ok=True)
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
+        _broken[path] = f"cannot compile {name}, see above"
         raise AssertionError("cannot compile: " + " ".join(command) + "\n" + done.stderr)
     return path
 
