@@ -189,6 +189,14 @@ template <typename type> void read_bits(const void *data, otel_u64 index, otel_o
 /* What was said not to be done when an exception passes. */
 enum { without_record = 1, without_status = 2 };
 
+/*
+ * pthread_exit() and cancellation unwind the stack and are no exceptions, until somebody catches and
+ * rethrows them, as guarded() does: then they count as one.
+ */
+#ifndef OTEL_BPF_DISABLE
+inline thread_local bool thread_ends = false;
+#endif
+
 using reader = void (*)(const void *, otel_u64, otel_option *);
 
 OTEL_MEMBER_ otel_u64 nanoseconds(time_point at) noexcept
@@ -703,7 +711,7 @@ OTEL_UNLIKELY_ void passed(otel_span *span, const std::exception *it, unsigned w
 /* The span ends. If that is because an exception passes, says so. */
 OTEL_OUTLINE_ void unwound(owned *it) noexcept
 {
-	if (__builtin_expect(std::uncaught_exceptions() <= it->uncaught, 1))
+	if (__builtin_expect(std::uncaught_exceptions() <= it->uncaught, 1) || thread_ends)
 		return;
 	if (!(it->without & without_record))
 		record(&it->raw, nullptr, nullptr, {{"exception.escaped", true}});
@@ -1032,11 +1040,12 @@ OTEL_MEMBER_ decltype(auto) invoke(span_type &span, callable &&f)
 template <typename span_type, typename callable, typename handler>
 OTEL_MEMBER_ decltype(auto) guarded(span_type &span, callable &&f, [[maybe_unused]] handler passed)
 {
-#ifdef __cpp_exceptions
+#if defined(__cpp_exceptions) && !defined(OTEL_BPF_DISABLE)
 	try {
 		return invoke(span, std::forward<callable>(f));
 #ifdef __GLIBCXX__
 	} catch (abi::__forced_unwind &) { /* the thread ends: that is no error */
+		thread_ends = true;
 		throw;
 #endif
 	} catch (const std::exception &it) {
