@@ -143,6 +143,7 @@ bench: deps ## Measure what a span costs the application and the agent
 bench-run: $(BUILD)/otel-bpf $(BENCHES) $(BUILD)/tests/bench/intake_bench
 	$(Q)$(BUILD)/tests/bench/span_cost
 	$(Q)$(SUDO) $(BUILD)/otel-bpf run --exporter none --ring-size 64M -- $(BUILD)/tests/bench/span_cost
+	$(Q)$(SUDO) env OTEL_TRACES_SAMPLER=always_off $(BUILD)/otel-bpf run --exporter none -- $(BUILD)/tests/bench/span_cost
 	$(Q)$(BUILD)/tests/bench/intake_bench
 	$(Q)$(SUDO) tests/bench/call_sites.sh $(BUILD)
 

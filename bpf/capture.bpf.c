@@ -5,6 +5,8 @@
  */
 #include "vmlinux.h"
 
+#include <stdbool.h>
+
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -68,6 +70,20 @@ static __always_inline void identify(struct task_struct *task, struct process_id
 	out->pid = (__u32)task->tgid;
 	out->execs = task->self_exec_id;
 	out->start_time = task->group_leader->start_boottime;
+}
+
+static __always_inline void identify_current(struct process_id *out)
+{
+	/* 5.11; what it returns may be read without a helper. */
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		identify(bpf_get_current_task_btf(), out);
+	} else {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+		out->pid = (__u32)BPF_CORE_READ(task, tgid);
+		out->execs = BPF_CORE_READ(task, self_exec_id);
+		out->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	}
 }
 
 static __always_inline void fill(struct event *event, __u32 kind, __u32 size,
@@ -180,7 +196,6 @@ static __noinline int take(const void *buffer, __u64 size, const struct process_
 SEC("uprobe")
 int capture_flush(struct pt_regs *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32);
 	const void *buffer = (const void *)PT_REGS_PARM1(ctx);
 	__u64 size = PT_REGS_PARM2(ctx);
@@ -190,7 +205,7 @@ int capture_flush(struct pt_regs *ctx)
 
 	if (!process)
 		return 0;
-	identify(task, &id);
+	identify_current(&id);
 	if (process->announced != id.execs + 1) {
 		bpf_probe_read_user(&anchor, sizeof(anchor), buffer + offsetof(struct otel_buffer, anchor));
 		process->anchor = anchor;
@@ -273,28 +288,58 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 }
 
 /*
- * What a process that dies holds in its buffers. The agent switches this on where the kernel calls
- * sched_process_exit while the process's memory is still there (6.16).
+ * ---- What a process that dies or executes another program holds in its buffers ----
+ *
+ * The agent loads what fits the kernel: on_exit_with_memory where the process's memory is still there
+ * at sched_process_exit (6.16), else on_exit and, before it, on_dying or on_fatal_signal; and one of
+ * on_prepare_exec (6.11) and on_begin_exec. What is read twice is known by its position.
  */
-const volatile __u8 memory_at_exit = 0;
+#define MAX_STEPS (1 << 16) /* a hostile list may loop */
 
-#define MAX_THREADS_IN_LIST (1 << 16) /* a hostile list may loop */
+/* To go round in a loop: bpf_loop() came with 5.17, bpf_for_each_map_elem() with 5.13. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_STEPS);
+	__type(key, __u32);
+	__type(value, __u8);
+} steps SEC(".maps");
 
 struct walk {
 	struct process_id id;
 	__u64 anchor;
+	__u64 owner;  /* the thread pointer of the only thread that matters; 0: all do */
 	__u64 thread; /* 0: the list is at its end */
+	__u32 bucket; /* the next one */
+	__u32 reserved;
 };
 
-static long take_thread(__u32 index, struct walk *walk)
+static __always_inline void next_list(struct walk *walk)
+{
+	bpf_probe_read_user(&walk->thread, sizeof(walk->thread),
+			    (const void *)walk->anchor + offsetof(struct otel_anchor, threads) +
+				    walk->bucket % OTEL_ANCHOR_BUCKETS * sizeof(__u64));
+}
+
+static long take_thread(const void *map, const void *key, const void *value, struct walk *walk)
 {
 	struct otel_thread thread;
 	__u64 at = walk->thread;
 	__u32 committed;
 
-	if (!at || bpf_probe_read_user(&thread, sizeof(thread), (const void *)at) ||
+	if (!at) {
+		if (walk->bucket >= OTEL_ANCHOR_BUCKETS)
+			return 1;
+		next_list(walk);
+		walk->bucket++;
+		return 0;
+	}
+	walk->thread = 0;
+	if (bpf_probe_read_user(&thread, sizeof(thread), (const void *)at) ||
 	    thread.magic != OTEL_THREAD_MAGIC)
-		return 1;
+		return 0;
+	walk->thread = thread.next;
+	if (walk->owner && thread.owner != walk->owner)
+		return 0;
 	for (int i = 0; i < 3; i++) {
 		const void *buffer = (const void *)thread.buffers[i];
 
@@ -306,33 +351,28 @@ static long take_thread(__u32 index, struct walk *walk)
 			continue;
 		take(buffer, sizeof(struct otel_buffer) + committed, &walk->id);
 	}
-	walk->thread = thread.next;
-	return 0;
+	return walk->owner != 0;
 }
 
-static long take_list(__u32 index, struct walk *walk)
+/* Of all threads, or, with @owner, of the one with this thread pointer. */
+static __noinline int take_all(const struct process_id *process, __u64 anchor, __u64 owner)
 {
-	walk->thread = 0;
-	bpf_probe_read_user(&walk->thread, sizeof(walk->thread),
-			    (const void *)walk->anchor + offsetof(struct otel_anchor, threads) +
-				    index * sizeof(__u64));
-	bpf_loop(MAX_THREADS_IN_LIST, take_thread, walk, 0);
-	return 0;
-}
-
-static __noinline int take_all(const struct process_id *process, __u64 anchor)
-{
-	struct walk walk = {.anchor = anchor};
+	struct walk walk = {.anchor = anchor, .owner = owner};
 
 	if (!process)
 		return 0;
 	walk.id = *process;
-	bpf_loop(OTEL_ANCHOR_BUCKETS, take_list, &walk, 0);
+	if (owner) {
+		/* otel/anchor.h puts it there. */
+		walk.bucket = (__u32)((owner >> 12) ^ (owner >> 20)) % OTEL_ANCHOR_BUCKETS;
+		next_list(&walk);
+		walk.bucket = OTEL_ANCHOR_BUCKETS;
+	}
+	bpf_for_each_map_elem(&steps, take_thread, &walk, 0);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
+static __always_inline int exited(struct task_struct *task, bool memory)
 {
 	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
 	struct process_id id = {};
@@ -347,8 +387,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (!process)
 		return 0;
 	identify(task, &id);
-	if (memory_at_exit && process->announced == id.execs + 1)
-		take_all(&id, process->anchor);
+	if (memory && process->announced == id.execs + 1)
+		take_all(&id, process->anchor, 0);
 	event = bpf_ringbuf_reserve(&ring, sizeof(*event) + sizeof(struct event_exit), 0);
 	if (event) {
 		status = BPF_CORE_READ(task, signal, group_exit_code);
@@ -364,21 +404,82 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	return 0;
 }
 
-/*
- * An exec is on its way and the old program's memory is still there (6.11 and later). If it fails after
- * all, the process goes on, and what it hands over again is known by its position.
- */
-SEC("tp_btf/sched_prepare_exec")
-int BPF_PROG(on_prepare_exec, struct task_struct *task)
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
 {
-	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
+	return exited(task, false);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_with_memory, struct task_struct *task)
+{
+	return exited(task, true);
+}
+
+static __always_inline __u64 thread_pointer(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(task, thread.fsbase);
+#else
+	return BPF_CORE_READ(task, thread.uw.tp_value);
+#endif
+}
+
+/* Each dying thread hands over its own buffers: who is the last one cannot be known yet. */
+static __always_inline int take_of_current(__u64 owner)
+{
+	__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32);
 	struct followed *process = bpf_map_lookup_elem(&followed, &tgid);
 	struct process_id id = {};
 
 	if (!process)
 		return 0;
-	identify(task, &id);
+	identify_current(&id);
 	if (process->announced == id.execs + 1)
-		take_all(&id, process->anchor);
+		take_all(&id, process->anchor, owner);
 	return 0;
+}
+
+SEC("kprobe/do_exit")
+int on_dying(struct pt_regs *ctx)
+{
+	__u64 owner = thread_pointer();
+
+	return owner ? take_of_current(owner) : 0;
+}
+
+/*
+ * Where there are no kprobes. Does not see the thread that calls _exit(). A thread that dies of
+ * another one's signal is told by SIGKILL.
+ */
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_fatal_signal, int signal, const void *info, struct k_sigaction *action)
+{
+	/* CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH: ignored, or stop the process. */
+	const __u64 harmless = 1ull << 17 | 1ull << 18 | 1ull << 19 | 1ull << 20 | 1ull << 21 |
+			       1ull << 22 | 1ull << 23 | 1ull << 28;
+	__u64 owner = thread_pointer();
+
+	if (!owner || signal < 1 || signal > 64 || (signal < 64 && harmless >> signal & 1) ||
+	    BPF_CORE_READ(action, sa.sa_handler))
+		return 0;
+	return take_of_current(owner);
+}
+
+/*
+ * An exec is on its way and the old program's memory is still there. If it fails after all, the
+ * process goes on, and hands over again what was taken here.
+ */
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec, struct task_struct *task)
+{
+	return take_of_current(0);
+}
+
+SEC("kprobe/begin_new_exec")
+int on_begin_exec(struct pt_regs *ctx)
+{
+	return take_of_current(0);
 }

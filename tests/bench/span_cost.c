@@ -85,6 +85,41 @@ __attribute__((noinline)) static void detached(int i)
 	otel_end(span);
 }
 
+/* What sampling leaves out: a root, and 100 children of one. */
+__attribute__((noinline)) static void leaf(int i)
+{
+	OTEL_SPAN(span, &tracer, "leaf");
+
+	sink = i;
+}
+
+__attribute__((noinline)) static void many(int i)
+{
+	OTEL_SPAN(span, &tracer, "root");
+
+	for (int k = 0; k < 100; k++)
+		leaf(i);
+}
+
+/* The same span with 4 and with 12 short attributes: what one more costs. */
+__attribute__((noinline)) static void with_4(int i)
+{
+	OTEL_SPAN(span, &tracer, "root");
+
+	for (int k = 0; k < 10; k++)
+		otel_set(span, otel_str("a", "x"), otel_int("b", i), otel_int("c", 2), otel_bool("d", 1));
+}
+
+__attribute__((noinline)) static void with_12(int i)
+{
+	OTEL_SPAN(span, &tracer, "root");
+
+	for (int k = 0; k < 10; k++)
+		otel_set(span, otel_str("a", "x"), otel_int("b", i), otel_int("c", 2), otel_bool("d", 1),
+			 otel_str("e", "x"), otel_int("f", i), otel_int("g", 2), otel_bool("h", 1),
+			 otel_str("i", "x"), otel_int("j", i), otel_int("k", 2), otel_bool("l", 1));
+}
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -113,29 +148,43 @@ static double measure(void (*run)(int), int calls, int per_call, int pause_us)
 	return rounds[ROUNDS / 2];
 }
 
+static double loop_ns, getppid_ns, clock_ns;
+
+static void report(const char *what, double ns)
+{
+	printf("  %-38s %7.1f ns  %7.2f  %6.3f  %6.2f\n", what, ns, ns / loop_ns, ns / getppid_ns,
+	       ns / clock_ns);
+}
+
+/* With the loop and the call taken off: what the span costs. */
+static void span_cost(const char *what, void (*run)(int), int calls, int per_call, int pause_us)
+{
+	report(what, measure(run, calls, per_call, pause_us) - loop_ns);
+}
+
 int main(void)
 {
-	int on, tries = 0;
-	double loop, getppid_ns, clock_ns, span, one, det;
+	int on = otel_enabled(&tracer), sampled; /* what is linked is attached before main() */
+	otel_span probe = otel_start(&tracer, "probe");
 
-	/* Whether somebody listens is known at once: what is linked is attached before main(). */
-	on = otel_enabled(&tracer);
-	do {
-		loop = measure(empty, 1000000, 1, 0);
-		getppid_ns = measure(call_getppid, 20000, 1, 0);
-		clock_ns = measure(read_clock, 100000, 1, 0);
-		span = measure(trace, on ? 600 : 200000, 11, on ? 20000 : 0);
-		one = measure(single, on ? 5000 : 2000000, 1, on ? 20000 : 0);
-		det = measure(detached, on ? 5000 : 2000000, 1, on ? 20000 : 0);
-	} while (clock_ns > 60 && ++tries < 3); /* a neighbour was loud */
-	printf("%s: ns per span (4 attributes, 1 event), and ratios to an empty loop (%.2f ns), a "
-	       "getppid() (%.0f ns), a clock read (%.1f ns)\n",
-	       on ? "with the agent" : "no agent", loop, getppid_ns, clock_ns);
-	printf("  %-38s %7.1f ns  %6.2f  %6.3f  %6.2f\n", "in a trace of 11, current", span, span / loop,
-	       span / getppid_ns, span / clock_ns);
-	printf("  %-38s %7.1f ns  %6.2f  %6.3f  %6.2f\n", "alone, current", one, one / loop,
-	       one / getppid_ns, one / clock_ns);
-	printf("  %-38s %7.1f ns  %6.2f  %6.3f  %6.2f\n", "alone, detached, nothing written", det,
-	       det / loop, det / getppid_ns, det / clock_ns);
+	sampled = otel_is_recording(probe);
+	otel_end(probe);
+	loop_ns = measure(empty, 1000000, 1, 0);
+	getppid_ns = measure(call_getppid, 20000, 1, 0) - loop_ns;
+	clock_ns = measure(read_clock, 100000, 1, 0) - loop_ns;
+	printf("%s: ns per span, and ratios to an empty loop (%.2f ns), a getppid() (%.0f ns), a clock read (%.1f ns)\n",
+	       !on ? "no agent" : sampled ? "with the agent" : "with the agent, sampling none", loop_ns,
+	       getppid_ns, clock_ns);
+	if (on && !sampled) {
+		span_cost("a root that is not sampled", leaf, 20000, 1, 0);
+		span_cost("a child that is not sampled", many, 1000, 101, 0);
+		return 0;
+	}
+	span_cost("4 attributes, 1 event, in a trace of 11", trace, on ? 600 : 200000, 11, on ? 20000 : 0);
+	span_cost("4 attributes, 1 event, alone", single, on ? 5000 : 2000000, 1, on ? 20000 : 0);
+	span_cost("detached, nothing written", detached, on ? 5000 : 2000000, 1, on ? 20000 : 0);
+	if (on)
+		report("one more short attribute", (measure(with_12, 500, 10, 20000) -
+						    measure(with_4, 500, 10, 20000)) / 8);
 	return 0;
 }

@@ -355,17 +355,38 @@ OTEL_COLD_ void otel_let_go_(otel_context *context)
 /* ---- Sampling ----------------------------------------------------------------------------------- */
 
 /*
+ * How many of 65536 roots are sampled, by the rate bits. Four of them at a time: each u16 that is not 0
+ * becomes one bit, and the multiplication gathers these, the first on top.
+ */
+OTEL_INLINE_ otel_u32 otel_rate_(void)
+{
+	const volatile otel_u16 *controls = otel_bpf_controls_v1 + OTEL_CONTROL_RATE_1;
+	otel_u64 low = 0x7fff7fff7fff7fffull, four;
+	otel_u32 rate = 0;
+
+	__asm__ volatile("" : "+r"(controls)); /* the kernel writes there: read it anew */
+	for (unsigned i = 0; i < 16; i += 4) {
+		__builtin_memcpy(&four, (const otel_u16 *)controls + i, sizeof(four));
+		four = ((((four & low) + low) | four) & ~low) >> 15;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		four = four * (1ull << 51 | 1ull << 34 | 1ull << 17 | 1) >> 48 & 15;
+#else
+#error "otel_rate_() gathers bits of little-endian words"
+#endif
+		rate = rate << 4 | (otel_u32)four;
+	}
+	return rate;
+}
+
+/*
  * OpenTelemetry: ProbabilitySampler over the trace id's random bits, the lowest 56, or what @tracestate
  * has in their place: sampled if they are not below the threshold, which is the span's trace state then.
  * Any subset of control bits is a valid answer, so that the operator may change them one by one.
  */
 OTEL_COLD_ int otel_sampled_root_(const otel_u8 *trace_id, otel_u64 tracestate, otel_u64 *threshold)
 {
-	otel_u32 rate = 0, random = (otel_u32)(trace_id[9] << 8 | trace_id[10]);
+	otel_u32 rate = otel_rate_(), random = (otel_u32)(trace_id[9] << 8 | trace_id[10]);
 
-	for (unsigned i = 0; i < 16; i++)
-		if (otel_bpf_controls_v1[OTEL_CONTROL_RATE_1 + i])
-			rate |= 0x8000u >> i;
 	if (__builtin_expect(tracestate != 0, 0)) {
 		char text[OTEL_TEXT_SMALL_];
 		otel_u32 size = otel_text_copy_(tracestate, text, sizeof(text));
@@ -538,12 +559,13 @@ OTEL_COLD_ void otel_probe_start_(otel_span *span, otel_u64 parent_id, const cha
 }
 
 /*
- * Starts a span. @thread is the calling one's; false: nobody listens any more, or there is no
- * memory: the span is empty.
+ * Starts a span. @thread is the calling one's; @trace_id: of a root that is sampled, or NULL. False:
+ * nobody listens any more, or there is no memory: the span is empty.
  */
 OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 				  const otel_tracer *tracer, const char *name,
-				  otel_u32 name_size, const otel_option *list)
+				  otel_u32 name_size, const otel_option *list,
+				  const otel_u8 *trace_id)
 {
 	int flush = otel_attached_(OTEL_SEMAPHORE_FLUSH), sampled = flush;
 	const otel_option *option = otel_find_(list, OTEL_TYPE_PARENT);
@@ -579,6 +601,10 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 					      otel_sampled_root_(parent.trace_id, parent.tracestate, &threshold));
 		else
 			sampled = sampled && (parent.trace_flags & 1);
+	} else if (trace_id) {
+		__builtin_memcpy(span->context.trace_id, trace_id, 16);
+		span->context.trace_flags = 2;
+		sampled = sampled && otel_sampled_root_(trace_id, 0, &threshold);
 	} else {
 		id = otel_id_(&w);
 		__builtin_memcpy(span->context.trace_id, &id, 8);
@@ -630,7 +656,7 @@ OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer,
 	struct otel_thread *thread = otel_thread_();
 
 	span->context.state = 0;
-	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list))
+	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list, (const otel_u8 *)0))
 		return;
 	if (span->context.state & OTEL_CONTEXT_RECORDING)
 		thread->detached++;
@@ -936,6 +962,7 @@ OTEL_INLINE_ void otel_push_(struct otel_scope *scope, struct otel_thread *threa
 {
 	scope->thread = thread;
 	scope->depth = thread->scopes;
+	scope->light = 0;
 	thread->changing++;
 	OTEL_ORDER_();
 	scope->previous = thread->current.context;
@@ -949,13 +976,93 @@ OTEL_INLINE_ void otel_push_(struct otel_scope *scope, struct otel_thread *threa
 	thread->changing--;
 }
 
+/*
+ * Is a span that starts here a child of one that is not sampled, or a root that perhaps is not, and
+ * nothing else to be thought of? These are the many, and they shall cost nothing but their ids.
+ */
+OTEL_INLINE_ int otel_is_plain_(const struct otel_thread *thread, const otel_option *list)
+{
+	const otel_context *current = &thread->current.context;
+	const struct otel_buffer *buffer = (const struct otel_buffer *)thread->buffers[0];
+
+	if (otel_valid_(current) ? current->trace_flags & 1 : otel_bpf_controls_v1[OTEL_CONTROL_ALL])
+		return 0; /* it will be */
+	return !((current->state & OTEL_CONTEXT_TEXTS_) && (current->tracestate | current->baggage)) &&
+	       !(thread->nested | thread->changing) && buffer && buffer->capacity &&
+	       !(otel_bpf_semaphores_v1 & ~0xffffull) && otel_attached_(OTEL_SEMAPHORE_FLUSH) &&
+	       !(otel_bpf_controls_v1[OTEL_CONTROL_IGNORE_PARENT] && otel_valid_(current) &&
+		 (otel_bpf_controls_v1[OTEL_CONTROL_ALL] || otel_rate_())) &&
+	       !otel_find_(list, OTEL_TYPE_PARENT);
+}
+
+/* Random bytes; the generator must not be interrupted in a step by a signal handler that uses it. */
+OTEL_INLINE_ void otel_draw_(struct otel_thread *thread, otel_u8 *out, unsigned size)
+{
+	otel_u64 number;
+
+	thread->nested = 1;
+	OTEL_ORDER_();
+	for (unsigned i = 0; i < size; i += 8) {
+		do {
+			number = otel_random_(thread);
+		} while (__builtin_expect(!number, 0));
+		__builtin_memcpy(out + i, &number, 8);
+	}
+	OTEL_ORDER_();
+	thread->nested = 0;
+}
+
+OTEL_INLINE_ void otel_enter_unsampled_(struct otel_scope *scope, otel_span *span,
+					struct otel_thread *thread, const otel_u8 *trace_id)
+{
+	struct otel_buffer *buffer = (struct otel_buffer *)thread->buffers[0];
+	otel_context *current = &thread->current.context;
+	int child = otel_valid_(current);
+	otel_u8 flags = child ? current->trace_flags & 2 : 2;
+
+	__builtin_memset(&span->context, 0, sizeof(span->context));
+	__builtin_memcpy(span->context.trace_id, trace_id, 16);
+	otel_draw_(thread, span->context.span_id, 8);
+	span->context.origin = buffer->buffer_id;
+	span->context.trace_flags = flags;
+	span->context.state = OTEL_CONTEXT_VALID;
+	buffer->not_sampled++;
+	scope->span = (otel_span *)0;
+	if (!child) {
+		otel_push_(scope, thread, &span->context);
+		return;
+	}
+	/* All but the id is the parent's, and one store needs no guard. */
+	scope->thread = thread;
+	scope->depth = thread->scopes++;
+	scope->light = 1;
+	scope->previous = *current;
+	__builtin_memcpy(current->span_id, span->context.span_id, 8);
+}
+
 /* Starts @span and makes it current until @scope is left. */
 OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
 			    const char *name, otel_u32 name_size, const otel_option *list)
 {
 	struct otel_thread *thread = otel_thread_();
+	otel_u8 drawn[16], *trace_id = (otel_u8 *)0;
 
-	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list))
+	if (!thread)
+		return;
+	if (__builtin_expect(otel_is_plain_(thread, list), 1)) {
+		if (!otel_valid_(&thread->current.context)) {
+			otel_draw_(thread, drawn, 16);
+			trace_id = drawn;
+			if ((otel_u32)(drawn[9] << 8 | drawn[10]) >= 0x10000u - otel_rate_())
+				goto sampled;
+		} else {
+			trace_id = thread->current.context.trace_id;
+		}
+		otel_enter_unsampled_(scope, span, thread, trace_id);
+		return;
+	}
+sampled:
+	if (!otel_start_here_(thread, span, tracer, name, name_size, list, trace_id))
 		return;
 	scope->span = span;
 	otel_push_(scope, thread, &span->context);
@@ -976,6 +1083,12 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 {
 	struct otel_thread *thread = scope->thread;
 
+	/* Unless inner scopes were jumped over: then more than the id is to be restored. */
+	if (scope->light && thread == otel_bpf_thread_v1 && thread->scopes == scope->depth + 1) {
+		__builtin_memcpy(thread->current.context.span_id, scope->previous.span_id, 8);
+		thread->scopes = scope->depth;
+		return;
+	}
 	/* A coroutine may go on in another thread: what is current there is none of ours. */
 	if (thread == otel_bpf_thread_v1) {
 		thread->changing++;
@@ -985,6 +1098,11 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 		OTEL_ORDER_();
 		thread->changing--;
 	}
+	/* A span that is not sampled, inside of another or with nothing to hand over. */
+	if (!scope->span && thread == otel_bpf_thread_v1 &&
+	    (thread->scopes || !thread->buffers[0] ||
+	     !((const struct otel_buffer *)thread->buffers[0])->committed))
+		return;
 	/* A current span has its references until here, also if it was ended before. */
 	if (scope->span &&
 	    __builtin_expect((scope->span->context.tracestate | scope->span->context.baggage) != 0, 0))

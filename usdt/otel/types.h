@@ -99,6 +99,7 @@ struct otel_scope {
 	struct otel_thread *thread; /* NULL: there is nothing to leave */
 	otel_span *span;	    /* to end then; in the same block as this; NULL: none */
 	otel_u32 depth;		    /* scopes around this one */
+	otel_u32 light;		    /* of what is current only the span's id was changed */
 	struct otel_context previous;
 };
 

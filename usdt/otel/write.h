@@ -36,7 +36,8 @@ OTEL_WARM_ void otel_flush_(struct otel_thread *thread, struct otel_buffer *buff
 	/* Other images may have an agent: what they wrote stays for them. */
 	if (!otel_attached_(OTEL_SEMAPHORE_FLUSH) || !buffer->capacity)
 		return;
-	if (!size && buffer->started == buffer->started_before)
+	/* At the end also without a record: the counts shall arrive. */
+	if (!size && reason != OTEL_FLUSH_EXIT)
 		return;
 	buffer->clock_time = now ? now : otel_now_();
 	buffer->reason = reason;
