@@ -373,6 +373,17 @@ OTEL_API_ int otel_baggage_find_(const struct otel_baggage_text_ *baggage, const
 	return 0;
 }
 
+/* Takes all out whose decoded key is @key: there are several ways to encode one. Returns how many. */
+OTEL_API_ unsigned otel_baggage_remove_(struct otel_baggage_text_ *baggage, const char *key)
+{
+	struct otel_baggage_part_ part;
+	unsigned count = 0;
+
+	for (; otel_baggage_find_(baggage, key, &part); count++)
+		otel_baggage_drop_(baggage, part.key, part.key_size, baggage->size);
+	return count;
+}
+
 /**
  * Copies the value of @key in the baggage of @context, or of the current one if that is NULL, to @value, cut
  * at @room with its NUL. Returns its length, or -ENOENT. OpenTelemetry: Baggage, Get Value.
@@ -434,7 +445,6 @@ OTEL_API_ otel_context otel_context_with_baggage_metadata(otel_context context, 
 	return context;
 #else
 	struct otel_baggage_text_ baggage;
-	struct otel_baggage_part_ part;
 	char encoded[OTEL_BAGGAGE_MEMBER_SIZE_];
 	size_t size;
 	otel_u32 before;
@@ -442,8 +452,7 @@ OTEL_API_ otel_context otel_context_with_baggage_metadata(otel_context context, 
 	if (!key || !*key)
 		return otel_context_baggage_(context, (const struct otel_baggage_text_ *)0);
 	otel_baggage_of_(&context, &baggage);
-	if (otel_baggage_find_(&baggage, key, &part))
-		otel_baggage_drop_(&baggage, part.key, part.key_size, baggage.size);
+	otel_baggage_remove_(&baggage, key);
 	before = baggage.size;
 	if (before)
 		otel_baggage_put_(&baggage, ",", 1);
@@ -482,14 +491,11 @@ OTEL_API_ otel_context otel_context_without_baggage(otel_context context, const 
 	return context;
 #else
 	struct otel_baggage_text_ baggage;
-	struct otel_baggage_part_ part;
 
 	otel_baggage_of_(&context, &baggage);
 	if (!key)
 		baggage.size = 0;
-	else if (otel_baggage_find_(&baggage, key, &part))
-		otel_baggage_drop_(&baggage, part.key, part.key_size, baggage.size);
-	else
+	else if (!otel_baggage_remove_(&baggage, key))
 		return otel_context_baggage_(context, (const struct otel_baggage_text_ *)0);
 	return otel_context_baggage_(context, &baggage);
 #endif
