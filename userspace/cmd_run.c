@@ -27,6 +27,7 @@
 #define DEFAULT_RING_BYTES (16u << 20)
 #define MAX_OPEN_SPANS 1000000u
 #define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
+#define FLUSH_STARTS_MAX (OTEL_FLUSH_MAX / (sizeof(struct otel_record) + sizeof(struct otel_start)))
 #define STOP_MS 5000u	   /* for what is on its way out at the end */
 
 static const char usage[] =
@@ -87,6 +88,7 @@ struct run {
 	bool ended;	 /* the command has */
 	bool told_to_end; /* by a signal, after the command's end */
 	uint64_t next_look;
+	uint64_t refused; /* flushes that could not be read, or that no buffer has the size of */
 	uint64_t switched_off; /* spans of tracers that are */
 };
 
@@ -222,8 +224,15 @@ static void on_look(void *self, const void *event, size_t size)
 static void on_lost(void *self, const struct process_id *process, const struct loss_counts *counts)
 {
 	struct run *run = self;
+	struct loss_counts believed = *counts;
 
-	intake_lost(run->intake, process, counts);
+	/* How many spans there were is a claim of the process; those it made in no buffer were none. */
+	believed.spans[LOSS_REFUSED] = 0;
+	for (int i = 0; i < LOSSES; i++)
+		if (believed.spans[i] > counts->flushes[i] * FLUSH_STARTS_MAX)
+			believed.spans[i] = counts->flushes[i] * FLUSH_STARTS_MAX;
+	run->refused += counts->flushes[LOSS_UNREADABLE] + counts->flushes[LOSS_REFUSED];
+	intake_lost(run->intake, process, &believed);
 }
 
 static void on_mapping(void *self, const struct mapping *mapping)
@@ -440,6 +449,10 @@ static void report(struct run *run)
 			  lost, counts.started + faults.losses_unknown,
 			  counts.lost_ring + faults.losses_unknown, counts.lost_evicted,
 			  counts.lost_rejected, counts.lost_dropped);
+	if (run->refused)
+		log_error("%" PRIu64 " flushes were refused: their memory could not be read, or no buffer has "
+			  "their size",
+			  run->refused);
 	if (counts.records_rejected)
 		log_error("%" PRIu64 " malformed records were dropped", counts.records_rejected);
 	if (counts.incomplete)

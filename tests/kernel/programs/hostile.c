@@ -170,12 +170,15 @@ static void wild(void)
 	static const uint64_t sizes[] = {0, 1, 127, 128, 136, 16383, 16384, 16385, 1u << 31, 1ull << 32, 1ull << 63, UINT64_MAX};
 	static const uint64_t places[] = {0, 1, 4096, 0x7ffffffff000, 0xffff800000000000u, 0xffffffff81000000u, UINT64_MAX, UINT64_MAX - 127};
 
+	/* Claims to have started more spans than there are in the world. */
+	buffer()->started += UINT64_MAX / 2;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		for (size_t k = 0; k < sizeof(places) / sizeof(*places); k++)
 			hand_over((const void *)places[k], sizes[i]);
 		hand_over(buffer(), sizes[i]);
 		hand_over((const char *)buffer() + 65536 - 100, sizes[i]);
 	}
+	buffer()->started -= UINT64_MAX / 2;
 }
 
 /* What a look from outside follows. */
