@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where spans go, and what is said when they cannot."""
+import http.server
+import os
+import re
+import socket
+import threading
+
+from harness import Run, Seen, build, check, contains, direct, equal, named, run, test, wait_until
+
+
+def refused(exporter, *words, options=()):
+    done = run(["true"], options, 125, exporter=exporter)
+    equal(done.err.count("\n"), 1, "lines of the message")
+    for word in words:
+        contains(done.err, word, "message")
+
+
+@test
+def a_file_that_cannot_be_written_is_one_error_and_125():
+    refused("otlp_file=/no/such/folder/spans", "/no/such/folder/spans", "No such file or directory")
+    refused(f"otlp_file={Seen.folder}", Seen.folder, "Is a directory")
+    refused("console=/no/such/folder/spans", "/no/such/folder/spans", "No such file or directory")
+    refused("otlp_file", "otlp_file=spans.jsonl")
+
+
+@test
+def an_endpoint_that_is_no_url_is_one_error_and_125():
+    refused("otlp=nonsense", "nonsense")
+    refused("otlp=ftp://localhost/", "ftp://localhost/")
+    refused("otlp", "not a url", options=["--endpoint", "not a url"])
+
+
+@test
+def an_exporter_that_does_not_exist_is_one_error_and_125():
+    refused("teapot", "teapot", "console", "otlp_file", "none")
+
+
+@test
+def the_command_has_not_run_when_otel_bpf_fails():
+    trace = os.path.join(Seen.folder, "trace")
+    run(["touch", trace], [], 125, exporter="teapot")
+    check(not os.path.exists(trace), "it has run")
+
+
+@test
+def a_binary_without_probes_is_said_to_have_none_and_runs():
+    done = run(["echo", "hello"])
+    equal(done.out, "hello\n", "its output")
+    contains(done.err, "no otel probes", "what is said")
+
+
+@test
+def a_binary_with_probes_runs_without_a_word():
+    equal(run([build("scenes_c", "scenes"), "roots"]).err, "", "what is said")
+
+
+def unused_port():
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
+
+
+@test
+def without_a_collector_the_application_is_untouched_and_the_loss_is_told():
+    program = build("scenes_c", "scenes")
+    alone = direct([program, "ids"])
+    done = run([program, "ids"], exporter=f"otlp=http://127.0.0.1:{unused_port()}/v1/traces")
+    equal(done.out, alone.out, "output")
+    check(done.seconds < alone.seconds + 8, f"took {done.seconds:.1f} s")
+    lines = done.err.splitlines()
+    contains(done.err, "4000 of 4000 spans were not delivered", "what is said at the end")
+    check(len(lines) <= 3, f"more than a word: {lines}")
+
+
+@test
+def without_a_collector_the_exit_status_is_still_the_commands():
+    run([build("family"), "exits_at_once"], status=3, exporter=f"otlp=http://127.0.0.1:{unused_port()}/v1/traces")
+
+
+class Collector:
+    """Takes OTLP over HTTP; answers with a status."""
+
+    def __init__(self, port=0, status=200):
+        self.requests = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.requests.append((self.path, self.headers["Content-Type"], body))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@test
+def spans_go_to_a_collector_over_http_and_to_a_file_and_a_console_at_once():
+    collector = Collector()
+    try:
+        spans, console = (os.path.join(Seen.folder, name) for name in ("both.jsonl", "console"))
+        done = run([build("scenes_c", "scenes"), "nesting"], ["--endpoint", f"http://127.0.0.1:{collector.port}"],
+                   exporter=f"otlp,otlp_file={spans},console={console}")
+    finally:
+        collector.close()
+    done.file = spans
+    equal({(path, kind) for path, kind, _ in collector.requests}, {("/v1/traces", "application/x-protobuf")}, "requests")
+    bodies = b"".join(body for _, _, body in collector.requests)
+    with open(console, encoding="utf-8") as file:
+        text = file.read()
+    for name in ("outer", "first", "second", "innermost"):
+        equal(bodies.count(name.encode()), 1, f"{name} in the requests")
+        equal(len(named(done.spans, name)), 1, f"{name} in the file")
+        contains(text, name, "the console")
+    check("\x1b" not in text, "colours in a file")
+
+
+@test
+def the_endpoint_of_the_environment_is_used():
+    collector = Collector()
+    try:
+        base = f"http://127.0.0.1:{collector.port}"
+        for env, path in (({"OTEL_EXPORTER_OTLP_ENDPOINT": base}, "/v1/traces"),
+                          ({"OTEL_EXPORTER_OTLP_ENDPOINT": base + "/base/"}, "/base/v1/traces"),
+                          ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": base + "/as/it/is"}, "/as/it/is")):
+            collector.requests.clear()
+            Run([build("scenes_c", "scenes"), "roots"], exporter="otlp", env=env).wait()
+            equal({it[0] for it in collector.requests}, {path}, f"path with {env}")
+    finally:
+        collector.close()
+
+
+@test
+def a_collector_that_comes_later_gets_what_was_retried():
+    port = unused_port()
+    running = Run([build("people")], exporter=f"otlp=http://127.0.0.1:{port}/v1/traces")
+    running.tell()
+    running.line("apart")
+    wait = re.compile("127.0.0.1")
+    wait_until(lambda: wait.search(running.err), "a word about the collector")
+    collector = Collector(port)
+    try:
+        wait_until(lambda: any(b"outer" in body for _, _, body in collector.requests) or running.wait(), "spans to arrive")
+        running.wait()
+    finally:
+        collector.close()
+    check(any(b"outer" in body for _, _, body in collector.requests), "the spans did not arrive")
+    check("not delivered" not in running.err, running.err)
+
+
+@test
+def a_collector_that_refuses_is_told_of():
+    collector = Collector(status=400)
+    try:
+        done = run([build("scenes_c", "scenes"), "nesting"], exporter=f"otlp=http://127.0.0.1:{collector.port}/")
+    finally:
+        collector.close()
+    contains(done.err, "4 of 4 spans were not delivered: the receiver refused them", "what is said")
