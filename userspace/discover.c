@@ -53,7 +53,9 @@ static int open_cpu(struct discovery *discovery, pid_t pid, int cpu)
 		.mmap2 = 1,
 		.inherit = 1,
 		.exclude_kernel = 1,
-		.wakeup_events = 1,
+		/* A number of events would count samples only: records like these wake nobody then. */
+		.watermark = 1,
+		.wakeup_watermark = 1,
 	};
 	long fd = syscall(__NR_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	struct cpu *slot = &discovery->cpus[discovery->count];
