@@ -352,6 +352,32 @@ OTEL_INLINE_ otel_span otel_span_of(const otel_context *context)
 	return span;
 }
 
+/**
+ * A context of ids that come from elsewhere, with the trace flags of W3C (1 sampled, 2 random); not valid
+ * if one of the ids is all zero. OpenTelemetry: SpanContext.
+ */
+OTEL_INLINE_ otel_context otel_context_make(const otel_u8 trace_id[16], const otel_u8 span_id[8],
+					    unsigned trace_flags, int remote)
+{
+	static const otel_u8 none[16] = {0};
+	otel_context context;
+
+	__builtin_memset(&context, 0, sizeof(context));
+	if (!__builtin_memcmp(trace_id, none, 16) || !__builtin_memcmp(span_id, none, 8))
+		return context;
+	__builtin_memcpy(context.trace_id, trace_id, 16);
+	__builtin_memcpy(context.span_id, span_id, 8);
+	context.trace_flags = (otel_u8)(trace_flags & 3);
+	context.state = (otel_u8)(OTEL_CONTEXT_VALID | (remote ? OTEL_CONTEXT_REMOTE : 0));
+	return context;
+}
+
+/** Has the trace id at least 56 random bits? OpenTelemetry: TraceFlags, Random. */
+OTEL_INLINE_ int otel_is_random(const otel_context *context)
+{
+	return (context->state & OTEL_CONTEXT_VALID) && (context->trace_flags & 2);
+}
+
 /** Was the trace sampled where @context comes from? OpenTelemetry: TraceFlags. */
 OTEL_INLINE_ int otel_is_sampled(const otel_context *context)
 {

@@ -124,6 +124,35 @@ OTEL_STATIC_ASSERT(sizeof(otel_tracer) == 64, "ABI");
 		}                                                                                  \
 	}
 
+/**
+ * A tracer whose name is known only at run time. Refers to what it is given, which must stay as long as
+ * the tracer is used; NULL is an empty text. @attributes are of the scope: an array that ends in
+ * otel_last(), or NULL. OpenTelemetry: Get a Tracer.
+ *
+ *     otel_option scope[] = {otel_str("plugin", name), otel_last()};
+ *     otel_tracer tracer = otel_get_tracer(name, version, NULL, scope);
+ */
+OTEL_INLINE_ otel_tracer otel_get_tracer(const char *name, const char *version, const char *schema_url,
+					 const otel_option *attributes)
+{
+	otel_tracer tracer = OTEL_TRACER("", "");
+
+	if (name) {
+		tracer.name = name;
+		tracer.name_size = (otel_u32)__builtin_strlen(name);
+	}
+	if (version) {
+		tracer.version = version;
+		tracer.version_size = (otel_u32)__builtin_strlen(version);
+	}
+	if (schema_url) {
+		tracer.schema_url = schema_url;
+		tracer.schema_url_size = (otel_u32)__builtin_strlen(schema_url);
+	}
+	tracer.attributes = attributes;
+	return tracer;
+}
+
 OTEL_INLINE_ otel_u32 otel_size_(const char *text)
 {
 	if (!text)
