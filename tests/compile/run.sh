@@ -91,6 +91,14 @@ spans() {
 		run "$@" $flags -x c++ -c $here/api.c -o "$out/api.o"
 	}
 
+	# propagation.c, too, and it does what it should, also if nothing remains of it.
+	carries() {
+		for switch in "" -DOTEL_BPF_DISABLE; do
+			run "$@" $flags $switch $here/propagation.c -o "$out/propagation" &&
+				run "$out/propagation" || return 1
+		done
+	}
+
 	# What an object needs from elsewhere: libc, and nothing without a name of its own.
 	symbols() {
 		c "$@" || return 1
@@ -238,6 +246,16 @@ links() {
 		echo "one gcc -O1 -no-pie -fno-pie -fuse-ld=$linker"
 		echo "stripped gcc -O0 -fuse-ld=$linker"
 		[ $linker = bfd ] || echo "one gcc -O1 -fuse-ld=$linker -Wl,--icf=all"
+	done
+	for compiler in gcc clang "gcc -fsanitize=address,undefined" "clang -fsanitize=address,undefined" musl-gcc; do
+		has "${compiler%% *}" || continue
+		echo "carries $compiler -std=c11 -O0"
+		echo "carries $compiler -std=c11 -O2"
+	done
+	for compiler in g++ clang++ "g++ -fsanitize=address,undefined"; do
+		has "${compiler%% *}" || continue
+		echo "carries $compiler -std=c++17 -O0 -x c++"
+		echo "carries $compiler -std=c++20 -O3 -x c++"
 	done
 	echo "library clang g++ -O1"
 	echo "one gcc -O2 -static-pie"
