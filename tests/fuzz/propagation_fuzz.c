@@ -153,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at = end;
 	}
 	/* An agent or none, and all the ways to decide. */
-	((volatile otel_u16 *)&otel_bpf_semaphores_v1)[OTEL_SEMAPHORE_FLUSH] = control & 1;
+	otel_bpf_semaphores_v1 = (control & 1); /* the first of them is otel:flush */
 	otel_bpf_controls_v1[OTEL_CONTROL_ALL] = control >> 1 & 1;
 	otel_bpf_controls_v1[OTEL_CONTROL_IGNORE_PARENT] = control >> 2 & 1;
 	for (unsigned i = 0; i < 16; i++)

@@ -22,7 +22,7 @@ static otel_tracer tracer = OTEL_TRACER("test", "1");
 
 static inline void attach(int on)
 {
-	((volatile otel_u16 *)&otel_bpf_semaphores_v1)[OTEL_SEMAPHORE_FLUSH] = (otel_u16)on;
+	otel_bpf_semaphores_v1 = (otel_u64)on; /* the first of them is otel:flush */
 	otel_bpf_controls_v1[OTEL_CONTROL_ALL] = (otel_u16)on;
 }
 

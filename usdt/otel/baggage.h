@@ -139,9 +139,12 @@ OTEL_API_ size_t otel_percent_decode_(const char *text, size_t size, char *out, 
 		int high = text[i] == '%' && i + 2 < size ? otel_hex_(text[i + 1]) : -1;
 		int low = high >= 0 ? otel_hex_(text[i + 2]) : -1;
 
-		bytes[count++] = low >= 0 ? (otel_u8)(high << 4 | low) : (otel_u8)text[i];
-		if (low >= 0)
+		if (low >= 0) {
+			bytes[count++] = (otel_u8)(high << 4 | low);
 			i += 2;
+		} else {
+			bytes[count++] = (otel_u8)text[i];
+		}
 	}
 	for (size_t i = 0; i < count;) {
 		unsigned part = otel_utf8_(bytes + i, count - i);
