@@ -313,6 +313,25 @@ struct walk {
 	__u32 reserved;
 };
 
+/*
+ * Unknown to the verifier, which would otherwise follow the loop for each bucket anew: seconds, and
+ * more than 7.1 has patience for.
+ */
+volatile __u32 zero;
+
+/* The beginning of struct otel_thread: all of it is too much for the stack. */
+struct thread_head {
+	__u32 magic;
+	__u32 version;
+	__u64 next;
+	__u64 owner;
+	__u64 counts[2];
+	__u64 buffers[3];
+};
+_Static_assert(offsetof(struct thread_head, next) == offsetof(struct otel_thread, next), "ABI");
+_Static_assert(offsetof(struct thread_head, owner) == offsetof(struct otel_thread, owner), "ABI");
+_Static_assert(offsetof(struct thread_head, buffers) == offsetof(struct otel_thread, buffers), "ABI");
+
 static __always_inline void next_list(struct walk *walk)
 {
 	bpf_probe_read_user(&walk->thread, sizeof(walk->thread),
@@ -322,7 +341,7 @@ static __always_inline void next_list(struct walk *walk)
 
 static long take_thread(const void *map, const void *key, const void *value, struct walk *walk)
 {
-	struct otel_thread thread;
+	struct thread_head thread;
 	__u64 at = walk->thread;
 	__u32 committed;
 
@@ -357,7 +376,7 @@ static long take_thread(const void *map, const void *key, const void *value, str
 /* Of all threads, or, with @owner, of the one with this thread pointer. */
 static __noinline int take_all(const struct process_id *process, __u64 anchor, __u64 owner)
 {
-	struct walk walk = {.anchor = anchor, .owner = owner};
+	struct walk walk = {.anchor = anchor, .owner = owner, .bucket = zero};
 
 	if (!process)
 		return 0;
@@ -366,7 +385,7 @@ static __noinline int take_all(const struct process_id *process, __u64 anchor, _
 		/* otel/anchor.h puts it there. */
 		walk.bucket = (__u32)((owner >> 12) ^ (owner >> 20)) % OTEL_ANCHOR_BUCKETS;
 		next_list(&walk);
-		walk.bucket = OTEL_ANCHOR_BUCKETS;
+		walk.bucket = OTEL_ANCHOR_BUCKETS + zero;
 	}
 	bpf_for_each_map_elem(&steps, take_thread, &walk, 0);
 	return 0;

@@ -52,13 +52,16 @@ struct capture {
 
 static int silent(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	char line[512];
+	char *text, *rest, *line;
 
-	if (level == LIBBPF_DEBUG)
+	/* What the kernel says of a program that it refuses is one message of many lines. */
+	if (level == LIBBPF_DEBUG || vasprintf(&text, format, arguments) < 0)
 		return 0;
-	vsnprintf(line, sizeof(line), format, arguments);
-	line[strcspn(line, "\n")] = 0;
-	log_debug("%s", line);
+	rest = text;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_debug("%s", line);
+	free(text);
 	return 0;
 }
 
@@ -122,6 +125,8 @@ static unsigned tracepoint_arguments(struct btf *btf, const char *tracepoint)
 	char name[64];
 	int id;
 
+	if (!btf)
+		return 0;
 	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
 	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
 	if (id > 0)
@@ -135,14 +140,53 @@ static unsigned tracepoint_arguments(struct btf *btf, const char *tracepoint)
 static void choose_ends(struct capture_bpf *bpf)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-
-	if (!btf)
-		return;
 	/* 6.16 moved it to before the memory is gone, and gave it a second argument. */
-	bpf->rodata->memory_at_exit = tracepoint_arguments(btf, "sched_process_exit") >= 2;
-	bpf_program__set_autoload(bpf->progs.on_prepare_exec,
-				  tracepoint_arguments(btf, "sched_prepare_exec") > 0);
+	bool memory_at_exit = tracepoint_arguments(btf, "sched_process_exit") >= 2;
+	bool prepare_exec = tracepoint_arguments(btf, "sched_prepare_exec") > 0;
+	/* Of 5.13; without it there is no way through the threads. */
+	bool loops = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_for_each_map_elem, NULL) == 1;
+	const struct {
+		struct bpf_program *program;
+		bool wanted;
+	} choices[] = {
+		{bpf->progs.on_exit_with_memory, memory_at_exit && loops},
+		{bpf->progs.on_exit, !(memory_at_exit && loops)},
+		{bpf->progs.on_dying, !memory_at_exit && loops},
+		{bpf->progs.on_fatal_signal,
+		 !memory_at_exit && loops && tracepoint_arguments(btf, "signal_deliver") == 3},
+		{bpf->progs.on_prepare_exec, prepare_exec && loops},
+		{bpf->progs.on_begin_exec, !prepare_exec && loops},
+	};
+
+	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++)
+		bpf_program__set_autoload(choices[i].program, choices[i].wanted);
+	/* attach_ends() */
+	bpf_program__set_autoattach(bpf->progs.on_dying, false);
+	bpf_program__set_autoattach(bpf->progs.on_fatal_signal, false);
+	bpf_program__set_autoattach(bpf->progs.on_begin_exec, false);
 	btf__free(btf);
+}
+
+static bool attach_if_loaded(struct bpf_program *program, struct bpf_link **link)
+{
+	*link = bpf_program__autoload(program) ? bpf_program__attach(program) : NULL;
+	return *link;
+}
+
+/* What a kernel may refuse: it may have no kprobes, or not for us. */
+static void attach_ends(struct capture_bpf *bpf)
+{
+	if (bpf_program__autoload(bpf->progs.on_exit_with_memory))
+		log_debug("memory at death: by sched_process_exit");
+	else if (attach_if_loaded(bpf->progs.on_dying, &bpf->links.on_dying))
+		log_debug("memory at death: by do_exit");
+	else if (attach_if_loaded(bpf->progs.on_fatal_signal, &bpf->links.on_fatal_signal))
+		log_debug("memory at death: of signals, by signal_deliver");
+	else
+		log_debug("memory at death: this kernel does not let us read it");
+	if (!bpf_program__autoload(bpf->progs.on_prepare_exec) &&
+	    !attach_if_loaded(bpf->progs.on_begin_exec, &bpf->links.on_begin_exec))
+		log_debug("memory at exec: this kernel does not let us read it");
 }
 
 static int load(struct capture *capture, size_t ring_bytes)
@@ -196,8 +240,11 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 		capture->multi = false;
 		err = load(capture, ring_bytes);
 	}
-	if (!err)
+	if (!err) {
 		err = capture_bpf__attach(capture->bpf);
+		if (!err)
+			attach_ends(capture->bpf);
+	}
 	if (err) {
 		explain(err);
 		capture_free(capture);

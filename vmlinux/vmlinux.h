@@ -40,6 +40,11 @@ enum {
 	BPF_RB_AVAIL_DATA = 0,
 };
 
+/* Helpers that not all kernels have: only whether the running one knows the name is asked. */
+enum bpf_func_id {
+	BPF_FUNC_get_current_task_btf = 158,
+};
+
 /* The context of an uprobe: not relocated, its layout is the kernel's ABI. */
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
@@ -72,6 +77,26 @@ struct mm_struct {
 	unsigned long arg_end;
 };
 
+#if defined(__TARGET_ARCH_x86)
+struct thread_struct {
+	unsigned long fsbase;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct thread_struct {
+	struct {
+		unsigned long tp_value;
+	} uw;
+};
+#endif
+
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -81,6 +106,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
+	struct thread_struct thread;
 };
 
 struct linux_binprm {
