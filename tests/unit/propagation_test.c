@@ -363,6 +363,51 @@ static void a_stored_context_outlives_its_span_and_its_thread(void **state)
 	assert_false(otel_is_valid(&kept.context));
 }
 
+static void *hammer(void *data)
+{
+	const otel_context *shared = data;
+	char expected[32], header[64];
+	uintptr_t bad = 0;
+
+	snprintf(expected, sizeof(expected), "t=%lx", (unsigned long)pthread_self());
+	snprintf(header, sizeof(header), "tracestate: %s", expected);
+	for (unsigned i = 0; i < 2000; i++) {
+		otel_context own = EXTRACT("traceparent: " TRACEPARENT, header, "baggage: a=1"), inner;
+		otel_tracestate state;
+		otel_span span = otel_start(&tracer, "span", otel_parent(i % 2 ? own : *shared));
+
+		inner = otel_context_of(span);
+		otel_end(span);
+		otel_context_release(&own);
+		state = otel_tracestate_of(&inner);
+		bad += strcmp(state.text, i % 2 ? expected : "shared=1") != 0;
+		otel_context_release(&inner);
+		otel_context_release(&own);
+	}
+	return (void *)bad;
+}
+
+static void threads_share_a_context_and_have_their_own(void **state)
+{
+	otel_context shared = EXTRACT("traceparent: " TRACEPARENT, "tracestate: shared=1", "baggage: k=v");
+	pthread_t threads[4];
+
+	(void)state;
+	for (int attached = 0; attached < 2; attached++) {
+		attach(attached);
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, hammer, &shared), 0);
+		for (unsigned i = 0; i < 4; i++) {
+			void *bad;
+
+			pthread_join(threads[i], &bad);
+			assert_null(bad);
+		}
+	}
+	assert_int_equal(references(), 2);
+	otel_context_release(&shared);
+}
+
 static void errno_stays_as_it_is(void **state)
 {
 	otel_context context;
@@ -545,6 +590,7 @@ int main(void)
 		TEST(nobody_listens_and_all_goes_through_as_it_came),
 		TEST(somebody_listens_and_the_span_is_what_goes_on),
 		TEST(a_stored_context_outlives_its_span_and_its_thread),
+		TEST(threads_share_a_context_and_have_their_own),
 		TEST(errno_stays_as_it_is),
 		TEST(lines_are_written_as_they_are_read),
 		TEST(a_parent_process_hands_on_its_context_in_the_environment),

@@ -46,7 +46,8 @@ OTEL_COLD_ otel_u32 otel_slot_take_(struct otel_store *store)
 
 	while ((otel_u32)head) {
 		/* Slots stay mapped, so a stale one is only a lost race: the count in head tells. */
-		next = (head >> 32 << 32) + (1ull << 32) + otel_slot_(store, (otel_u32)head - 1)->next_free;
+		next = __atomic_load_n(&otel_slot_(store, (otel_u32)head - 1)->next_free, __ATOMIC_RELAXED);
+		next += (head >> 32 << 32) + (1ull << 32);
 		if (__atomic_compare_exchange_n(&store->free, &head, next, 0, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE))
 			return (otel_u32)head;
