@@ -328,9 +328,15 @@ struct thread_head {
 	__u64 counts[2];
 	__u64 buffers[3];
 };
-_Static_assert(offsetof(struct thread_head, next) == offsetof(struct otel_thread, next), "ABI");
-_Static_assert(offsetof(struct thread_head, owner) == offsetof(struct otel_thread, owner), "ABI");
-_Static_assert(offsetof(struct thread_head, buffers) == offsetof(struct otel_thread, buffers), "ABI");
+_Static_assert(__builtin_offsetof(struct thread_head, next) ==
+		       __builtin_offsetof(struct otel_thread, next),
+	       "ABI");
+_Static_assert(__builtin_offsetof(struct thread_head, owner) ==
+		       __builtin_offsetof(struct otel_thread, owner),
+	       "ABI");
+_Static_assert(__builtin_offsetof(struct thread_head, buffers) ==
+		       __builtin_offsetof(struct otel_thread, buffers),
+	       "ABI");
 
 static __always_inline void next_list(struct walk *walk)
 {
