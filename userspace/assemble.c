@@ -618,6 +618,7 @@ int assembler_feed(struct assembler *as, struct process *process, struct stream 
 	case OTEL_RECORD_STATUS:
 	case OTEL_RECORD_NAME:
 	case OTEL_RECORD_ERROR:
+	case OTEL_RECORD_STACK:
 		return feed_operation(as, process, stream, record, now, why);
 	default:
 		return 0;

@@ -23,6 +23,7 @@
 #include "look.h"
 #include "pipeline.h"
 #include "settings.h"
+#include "stacks.h"
 
 #define DEFAULT_RING_BYTES (16u << 20)
 #define MAX_OPEN_SPANS 1000000u
@@ -82,6 +83,7 @@ struct run {
 	struct discovery *discovery;
 	struct intake *intake;
 	struct look *look;
+	struct stacks *stacks;
 	int signals;
 	int epoll;
 	int status;	 /* of the command, as wait(2) has it */
@@ -210,8 +212,22 @@ static void on_event(void *self, const void *event, size_t size)
 {
 	struct run *run = self;
 
+	/* A child has what its parent had mapped by then. */
+	if (((const struct event *)event)->kind == EVENT_FORK)
+		discovery_read(run->discovery);
+	stacks_event(run->stacks, event);
 	intake_event(run->intake, event, size);
 	look_event(run->look, event);
+}
+
+static void on_stack(void *self, const struct process_id *process, uint64_t at,
+		     struct bytes addresses, struct blob *text)
+{
+	struct run *run = self;
+
+	/* What was loaded just before it. */
+	discovery_read(run->discovery);
+	stacks_describe(run->stacks, process, at, addresses, text);
 }
 
 static void on_look(void *self, const void *event, size_t size)
@@ -238,8 +254,12 @@ static void on_lost(void *self, const struct process_id *process, const struct l
 static void on_mapping(void *self, const struct mapping *mapping)
 {
 	struct run *run = self;
-	const struct image *image = images_offer(run->images, mapping->path, mapping->name);
+	const struct image *image;
 
+	stacks_map(run->stacks, mapping);
+	if (!mapping->path)
+		return;
+	image = images_offer(run->images, mapping->path, mapping->name);
 	if (image && mapping->pid && capture_follows(run->capture, mapping->pid))
 		look_image(run->look, mapping->pid,
 			   mapping->address - mapping->offset + image->text_offset -
@@ -375,6 +395,7 @@ static int start(struct run *run)
 		.max_open = MAX_OPEN_SPANS,
 		.limits = &limits,
 		.sink = {on_span, run},
+		.stack_names = {on_stack, run},
 	};
 	int err = block_signals(run);
 
@@ -400,9 +421,10 @@ static int start(struct run *run)
 		return err;
 	run->intake = intake_new(&intake);
 	run->look = look_new(on_look, run);
+	run->stacks = stacks_new();
 	run->images = images_new(run->capture);
 	run->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!run->intake || !run->look || !run->images || run->epoll < 0) {
+	if (!run->intake || !run->look || !run->stacks || !run->images || run->epoll < 0) {
 		log_error("cannot start: %s", strerror(errno));
 		return -errno;
 	}
@@ -515,6 +537,7 @@ int cmd_run(int argc, char **argv, const struct launch_origin *origin)
 	images_free(run.images);
 	pipeline_free(run.pipeline);
 	look_free(run.look);
+	stacks_free(run.stacks);
 	intake_free(run.intake);
 	capture_free(run.capture);
 	settings_free(run.settings);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -23,6 +24,7 @@
 struct cpu {
 	int fd;
 	struct perf_event_mmap_page *ring;
+	uint64_t head; /* as far as we have looked */
 };
 
 struct discovery {
@@ -43,6 +45,11 @@ struct mmap2 {
 	char filename[];
 };
 
+union record {
+	struct perf_event_header header;
+	char bytes[MAX_RECORD];
+};
+
 static int open_cpu(struct discovery *discovery, pid_t pid, int cpu)
 {
 	struct perf_event_attr attr = {
@@ -56,6 +63,11 @@ static int open_cpu(struct discovery *discovery, pid_t pid, int cpu)
 		/* A number of events would count samples only: records like these wake nobody then. */
 		.watermark = 1,
 		.wakeup_watermark = 1,
+		/* At the end of every record: when it was. */
+		.sample_id_all = 1,
+		.sample_type = PERF_SAMPLE_TIME,
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
 	};
 	long fd = syscall(__NR_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	struct cpu *slot = &discovery->cpus[discovery->count];
@@ -109,76 +121,115 @@ int discovery_poll(struct discovery *discovery, int epoll, uint64_t data)
 	return 0;
 }
 
-static void on_mapping(struct discovery *discovery, const struct mmap2 *record)
+static void on_mapping(struct discovery *discovery, const struct mmap2 *record, uint64_t time)
 {
 	char path[4096 + 64];
-	struct stat st;
 	struct mapping mapping = {
 		.pid = record->pid,
 		.address = record->address,
+		.length = record->length,
 		.offset = record->offset,
-		.path = path,
+		.time = time,
+		.major = record->major,
+		.minor = record->minor,
+		.inode = record->inode,
 		.name = record->filename,
 	};
 
-	if (record->filename[0] != '/')
-		return; /* "[vdso]", "//anon" */
-	/* The mapping's own link finds replaced and deleted files; it wants more privileges. */
-	snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", record->pid,
-		 (unsigned long long)record->address,
-		 (unsigned long long)(record->address + record->length));
-	if (access(path, R_OK))
-		snprintf(path, sizeof(path), "/proc/%u/root%s", record->pid, record->filename);
-	/* A process that lived for a moment only: the next one that runs the file may be no slower. */
-	if (stat(path, &st) && !stat(record->filename, &st) && st.st_ino == record->inode)
-		snprintf(path, sizeof(path), "%s", record->filename);
+	/* Others are "[vdso]" and "//anon". */
+	if (record->filename[0] == '/' && record->inode) {
+		mapping.path = path;
+		/* The mapping's own link finds replaced and deleted files; it wants more privileges. */
+		snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", record->pid,
+			 (unsigned long long)record->address,
+			 (unsigned long long)(record->address + record->length));
+		if (access(path, R_OK))
+			snprintf(path, sizeof(path), "/proc/%u/root%s", record->pid,
+				 record->filename);
+	}
 	discovery->found(discovery->self, &mapping);
 }
 
-static void on_record(struct discovery *discovery, const struct perf_event_header *header)
+static uint64_t time_of(const union record *record)
 {
-	const char *body = (const char *)(header + 1);
+	uint64_t time = 0;
 
-	if (header->type == PERF_RECORD_MMAP2 && header->size > sizeof(*header) + sizeof(struct mmap2))
-		on_mapping(discovery, (const struct mmap2 *)(const void *)body);
-	else if (header->type == PERF_RECORD_LOST)
-		log_error("the kernel could not report all libraries that were loaded: "
-			  "some may not be attached");
+	if (record->header.size >= sizeof(record->header) + sizeof(time))
+		memcpy(&time, record->bytes + record->header.size - sizeof(time), sizeof(time));
+	return time;
 }
 
-static void read_cpu(struct discovery *discovery, struct cpu *cpu)
+static void on_record(struct discovery *discovery, union record *record)
+{
+	const struct perf_event_header *header = &record->header;
+	const char *body = (const char *)(header + 1);
+	uint64_t time = time_of(record);
+
+	if (header->type == PERF_RECORD_MMAP2 &&
+	    header->size > sizeof(*header) + sizeof(struct mmap2) + sizeof(time)) {
+		record->bytes[header->size - sizeof(time)] = 0; /* the name ends before, whatever comes */
+		on_mapping(discovery, (const struct mmap2 *)(const void *)body, time);
+	} else if (header->type == PERF_RECORD_LOST) {
+		log_error("the kernel could not report all libraries that were loaded: "
+			  "some may not be attached");
+	}
+}
+
+/* The next record of a CPU, which stays where it is. False: there is none. */
+static bool peek(const struct discovery *discovery, struct cpu *cpu, union record *record)
 {
 	const char *data = (const char *)cpu->ring + discovery->page;
-	size_t size = RING_PAGES * discovery->page;
-	uint64_t head = __atomic_load_n(&cpu->ring->data_head, __ATOMIC_ACQUIRE);
-	uint64_t tail = cpu->ring->data_tail;
-	union {
-		struct perf_event_header header;
-		char bytes[MAX_RECORD];
-	} record;
+	size_t size = RING_PAGES * discovery->page, at, first;
+	struct perf_event_header header;
 
-	while (tail < head) {
-		struct perf_event_header header;
-		size_t at = tail % size, first = size - at;
-
-		memcpy(&header, data + at, sizeof(header)); /* records are multiples of 8 bytes */
-		if (header.size < sizeof(header) || header.size > MAX_RECORD)
-			break;
-		if (first > header.size)
-			first = header.size;
-		memcpy(record.bytes, data + at, first);
-		memcpy(record.bytes + first, data, header.size - first);
-		record.bytes[MAX_RECORD - 1] = 0;
-		on_record(discovery, &record.header);
-		tail += header.size;
+	if (cpu->ring->data_tail >= cpu->head)
+		return false;
+	at = cpu->ring->data_tail % size;
+	first = size - at;
+	memcpy(&header, data + at, sizeof(header)); /* records are multiples of 8 bytes */
+	if (header.size < sizeof(header) || header.size > MAX_RECORD) {
+		__atomic_store_n(&cpu->ring->data_tail, cpu->head, __ATOMIC_RELEASE);
+		return false;
 	}
-	__atomic_store_n(&cpu->ring->data_tail, head, __ATOMIC_RELEASE);
+	if (first > header.size)
+		first = header.size;
+	memcpy(record->bytes, data + at, first);
+	memcpy(record->bytes + first, data, header.size - first);
+	return true;
+}
+
+/* The CPU whose next record is the oldest, and that record; NULL: there are no more. */
+static struct cpu *oldest(struct discovery *discovery, union record *record)
+{
+	struct cpu *found = NULL;
+	uint64_t time = 0;
+	union record next;
+
+	for (size_t i = 0; i < discovery->count; i++) {
+		if (!peek(discovery, &discovery->cpus[i], &next))
+			continue;
+		if (found && time_of(&next) >= time)
+			continue;
+		found = &discovery->cpus[i];
+		time = time_of(&next);
+		memcpy(record, &next, next.header.size);
+	}
+	return found;
 }
 
 void discovery_read(struct discovery *discovery)
 {
+	struct cpu *cpu;
+	union record record;
+
 	for (size_t i = 0; i < discovery->count; i++)
-		read_cpu(discovery, &discovery->cpus[i]);
+		discovery->cpus[i].head = __atomic_load_n(&discovery->cpus[i].ring->data_head,
+							  __ATOMIC_ACQUIRE);
+	while ((cpu = oldest(discovery, &record))) {
+		__atomic_store_n(&cpu->ring->data_tail, cpu->ring->data_tail + record.header.size,
+				 __ATOMIC_RELEASE);
+		on_record(discovery, &record);
+	}
 }
 
 void discovery_free(struct discovery *discovery)

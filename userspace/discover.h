@@ -19,8 +19,13 @@
 struct mapping {
 	uint32_t pid;
 	uint64_t address;
+	uint64_t length;
 	uint64_t offset;
-	const char *path; /* through which the file can be opened now, whatever its mount namespace */
+	uint64_t time; /* when, on CLOCK_MONOTONIC */
+	uint32_t major, minor;
+	uint64_t inode;
+	const char *path; /* through which the file can be opened now, whatever its mount namespace;
+			   * NULL: this is no file's */
 	const char *name; /* as the process knows it, for messages */
 };
 
@@ -28,7 +33,7 @@ typedef void (*discover_fn)(void *self, const struct mapping *mapping);
 
 /**
  * Calls @found for the command's file, its script's interpreter and the libraries linked to it, by
- * asking its own dynamic loader; address, offset and pid are 0.
+ * asking its own dynamic loader; there are only paths and names, all numbers are 0.
  */
 void discover_linked(const struct launch *launch, discover_fn found, void *self);
 
@@ -40,7 +45,7 @@ int discovery_new(pid_t pid, discover_fn found, void *self, struct discovery **o
 /** Adds its descriptors to an epoll instance, with @data. */
 int discovery_poll(struct discovery *discovery, int epoll, uint64_t data);
 
-/** Reports what has been mapped since the last call. */
+/** Reports what has been mapped since the last call, in the order of time. */
 void discovery_read(struct discovery *discovery);
 
 /** NULL is allowed. */

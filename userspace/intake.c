@@ -23,10 +23,15 @@
 /* Complaints about processes: so many at once, and one a second. */
 #define COMPLAINTS_MAX 20
 
+#define STACK_KEEP 65536
+
 struct intake {
 	struct intake_counts counts;
 	struct processes processes;
 	struct assembler *assembler;
+	struct stack_names stack_names;
+	struct blob stack; /* the text of a stack trace */
+	uint64_t event_time;
 	uint64_t now; /* the latest time that an event or a tick named */
 	uint64_t complaints;
 	uint64_t complaints_at;
@@ -51,6 +56,7 @@ struct intake *intake_new(const struct intake_options *options)
 	intake->assembler = assembler_new(options, &intake->counts);
 	if (!intake->assembler)
 		goto free_processes;
+	intake->stack_names = options->stack_names;
 	intake->complaints = COMPLAINTS_MAX;
 	return intake;
 
@@ -68,6 +74,7 @@ void intake_free(struct intake *intake)
 		return;
 	assembler_free(intake->assembler);
 	processes_free(&intake->processes);
+	blob_free(&intake->stack);
 	free(intake);
 }
 
@@ -386,6 +393,47 @@ static void take_resource(struct intake *intake, struct process *process,
 		intake->counts.records_repaired += found > 0;
 }
 
+/*
+ * The addresses of a stack trace become its text, while the process's memory is as it was. -ENOENT:
+ * there is none.
+ */
+static int name_stack(struct intake *intake, const struct process *process, struct record *record,
+		      const char **why)
+{
+	size_t head = record->header.flags & OTEL_RECORD_TIMED ? sizeof(uint64_t) : 0;
+	const struct bytes all = record->payload;
+
+	if (all.size < head || (all.size - head) % sizeof(uint64_t)) {
+		*why = "stack trace cut off";
+		return -EBADMSG;
+	}
+	if (!intake->stack_names.describe || all.size == head)
+		return -ENOENT;
+	blob_reset(&intake->stack, STACK_KEEP);
+	if (blob_append(&intake->stack, all.data, head))
+		return -ENOENT;
+	intake->stack_names.describe(intake->stack_names.self, &process->id, intake->event_time,
+				     (struct bytes){all.data + head, all.size - head},
+				     &intake->stack);
+	record->payload = blob_bytes(&intake->stack);
+	return intake->stack.size > head ? 0 : -ENOENT;
+}
+
+static void take_span_record(struct intake *intake, struct stream *stream, struct record *record,
+			     struct complaint *complaint, size_t offset)
+{
+	const char *why;
+	int err = 0;
+
+	if (record->header.kind == OTEL_RECORD_STACK)
+		err = name_stack(intake, stream->process, record, &why);
+	if (!err)
+		err = assembler_feed(intake->assembler, stream->process, stream, record,
+				     intake->now, &why);
+	if (err == -EBADMSG)
+		reject(intake, complaint, why, record->header.kind, offset);
+}
+
 /* One record that was not here before. */
 static void take_record(struct intake *intake, struct stream *stream, struct record *record,
 			struct complaint *complaint, size_t offset)
@@ -421,8 +469,8 @@ static void take_record(struct intake *intake, struct stream *stream, struct rec
 		return;
 	if (header->kind == OTEL_RECORD_RESOURCE)
 		take_resource(intake, process, record, complaint, offset);
-	else if (assembler_feed(intake->assembler, process, stream, record, intake->now, &why))
-		reject(intake, complaint, why, header->kind, offset);
+	else
+		take_span_record(intake, stream, record, complaint, offset);
 	if (in_pieces)
 		stream_drop(stream, &intake->processes.pieces);
 }
@@ -547,6 +595,7 @@ int intake_event(struct intake *intake, const void *data, size_t size)
 		return -EBADMSG;
 	body = (struct bytes){.data = (const uint8_t *)data + sizeof(event), .size = event.size};
 	advance(intake, event.time);
+	intake->event_time = event.time;
 	switch (event.kind) {
 	case EVENT_FLUSH:
 		return take_flush(intake, &event, body);

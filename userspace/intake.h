@@ -16,6 +16,7 @@
 
 #include "../bpf/event.h"
 #include "../exporter/span.h"
+#include "blob.h"
 #include "span_limits.h"
 
 /* Where finished spans go. */
@@ -24,11 +25,22 @@ struct span_sink {
 	void *self;
 };
 
+/*
+ * Who makes text of the return addresses (u64 each, innermost first) of @process at @at, of
+ * CLOCK_MONOTONIC: appends it to @text.
+ */
+struct stack_names {
+	void (*describe)(void *self, const struct process_id *process, uint64_t at,
+			 struct bytes addresses, struct blob *text);
+	void *self;
+};
+
 struct intake_options {
 	const char *service_name; /* of processes that do not name theirs; NULL: the executable's */
 	size_t max_open;	  /* spans that are not finished yet, over all processes */
 	const struct limits *limits; /* copied; NULL: the defaults */
 	struct span_sink sink;
+	struct stack_names stack_names; /* .describe may be NULL: stack traces are left out */
 };
 
 /* What became of every span, and what was wrong with the rest. All are sums since the start. */
