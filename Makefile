@@ -156,7 +156,7 @@ fuzz: ## Feed hostile events to the agent's decoder for FUZZ_SECONDS
 		$(filter-out userspace/main.c userspace/cmd_% userspace/capture.c userspace/probe.c \
 		userspace/images.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
 		$(addprefix exporter/,span.c wire.c)
-	$(Q)$(BUILD)/fuzz/intake -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus
+	$(Q)$(BUILD)/fuzz/intake -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus
 
 # ---- Habits -------------------------------------------------------------------------------------
 

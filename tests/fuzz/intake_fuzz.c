@@ -7,25 +7,24 @@
  *
  *     clang -fsanitize=fuzzer,address,undefined ... intake_fuzz.c; ./intake_fuzz corpus
  */
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "../../userspace/attributes.h"
 #include "../../userspace/fields.h"
 #include "../../userspace/utf8.h"
 #include "../unit/producer.h"
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { BUFFERS = 4 };
 
+/* On standard output: make fuzz has the agent's complaints about processes thrown away. */
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);            \
+			printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                     \
+			fflush(stdout);                                                            \
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
@@ -125,6 +124,17 @@ static void check_span(void *self, struct span *span)
 		check_attributes(field.bytes, 4, ATTRIBUTES_MAX);
 	}
 	CHECK(reader.p == reader.end);
+}
+
+/* Some text for a stack trace. */
+static void describe(void *self, const struct process_id *process, uint64_t at,
+		     struct bytes addresses, struct blob *text)
+{
+	(void)self;
+	(void)process;
+	(void)at;
+	CHECK(addresses.size && addresses.size % 8 == 0);
+	(void)blob_append(text, addresses.data, addresses.size);
 }
 
 /* ---- What goes in --------------------------------------------------------------------------- */
@@ -305,16 +315,6 @@ static void step(struct fuzz *fuzz, struct input *in)
 	}
 }
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	/* Complaints about processes would be all there is to see. */
-	if (!getenv("FUZZ_VERBOSE") && dup2(open("/dev/null", O_WRONLY), STDERR_FILENO) < 0)
-		return -1;
-	return 0;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct producer buffers[BUFFERS]; /* large: not made anew for every input */
@@ -325,6 +325,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct intake_options options = {
 		.max_open = 20,
 		.sink = {.submit = check_span, .self = &finished},
+		.stack_names = {.describe = describe},
 	};
 
 	fuzz.intake = intake_new(&options);
