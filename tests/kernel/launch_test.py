@@ -300,6 +300,8 @@ def ctrl_z_stops_all_and_the_shell_can_go_on_with_it():
     shell.type("\x1a")
     shell.read("Stopped")
     shell.read("prompt> ")
+    # The shell only knows of otel-bpf; who is still in read(2) would take what is typed next.
+    wait_until(lambda: all(stopped(pid) for pid in tree(shell.pid)), "all to be stopped")
     shell.type("fg\n")
     shell.read("count\r\n")
     shell.type("\x03")
@@ -349,6 +351,11 @@ def wait_status(terminal):
 def tree(pid):
     found = children(pid)
     return found + [p for child in found for p in tree(child)]
+
+
+def stopped(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return file.read().rpartition(")")[2].split()[0] == "T"
 
 
 def comm(pid):
