@@ -3,7 +3,8 @@
 """Runs producer under the agent, which exports to receiver and to a JSON file at once, decodes what
 came out at both ends, and looks at every span.
 
-    $(tests/interop/python_env.sh) tests/interop/throughput.py [--spans N] [--rate N] BUILD
+    $(tests/interop/python_env.sh) tests/interop/throughput.py [--spans N] [--rate N]
+        [--ring-size BYTES] BUILD
 
 Paced, nothing may be missing. Flat out, what was exported and what the agent counted as lost must
 be all of it. BUILD is where otel-bpf is, and producer and receiver in tests/interop.
@@ -226,7 +227,7 @@ class Tests:
             print(f"        {line}")
 
 
-def run_agent(build, directory, spans, rate):
+def run_agent(build, directory, spans, rate, ring):
     """Returns what the agent said, and the two files."""
     dump, lines = os.path.join(directory, "requests"), os.path.join(directory, "spans.jsonl")
     programs = os.path.join(build, "tests/interop")
@@ -235,18 +236,21 @@ def run_agent(build, directory, spans, rate):
     )
     url = f"http://127.0.0.1:{int(receiver.stdout.readline())}/v1/traces"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    agent = subprocess.run(
-        [f"{build}/otel-bpf", "run", "-v", "-e", f"otlp={url},otlp_file={lines}"]
-        + ["--", f"{programs}/producer", str(spans), str(rate), str(THREADS)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    receiver.terminate()
-    receiver.wait()
+    try:
+        agent = subprocess.run(
+            [f"{build}/otel-bpf", "run", "-v", "-e", f"otlp={url},otlp_file={lines}"]
+            + (["--ring-size", ring] if ring else [])
+            + ["--", f"{programs}/producer", str(spans), str(rate), str(THREADS)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    finally:
+        receiver.terminate()
+        receiver.wait()
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     said = re.search(r"spans in .*, (\d+) ns of CPU each.*", agent.stdout)
     if said:
@@ -255,11 +259,11 @@ def run_agent(build, directory, spans, rate):
     return agent, dump, lines
 
 
-def throughput(tests, build, spans, rate):
+def throughput(tests, build, spans, rate, ring):
     what = f"{spans} spans from {THREADS} threads, " + (f"{rate}/s each" if rate else "flat out")
     print(what)
     with tempfile.TemporaryDirectory(dir=os.path.join(build, "tests")) as directory:
-        agent, dump, lines = run_agent(build, directory, spans, rate)
+        agent, dump, lines = run_agent(build, directory, spans, rate, ring)
         said = agent.stdout.splitlines()
         tests.check("the agent ends well", [] if agent.returncode == 0 else said)
         total = re.search(
@@ -301,11 +305,12 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--spans", type=int, default=1000000)
     parser.add_argument("--rate", type=int, default=100000)
+    parser.add_argument("--ring-size", help="default: the agent's")
     options = parser.parse_args()
     tests = Tests()
     sys.stdout.reconfigure(line_buffering=True)
-    throughput(tests, options.build, options.spans, options.rate)
-    throughput(tests, options.build, options.spans, 0)
+    throughput(tests, options.build, options.spans, options.rate, options.ring_size)
+    throughput(tests, options.build, options.spans, 0, options.ring_size)
     print(f"{tests.passed} passed, {tests.failed} failed")
     sys.exit(tests.failed > 0)
 
