@@ -4,9 +4,9 @@
 /* 'z' repeated, and other long texts. */
 static const char *repeated(char c, unsigned count)
 {
-	static char texts[8][1200];
+	static char texts[16][1200];
 	static unsigned next;
-	char *text = texts[next++ % 8];
+	char *text = texts[next++ % 16];
 
 	memset(text, c, count);
 	text[count] = 0;
@@ -15,9 +15,9 @@ static const char *repeated(char c, unsigned count)
 
 static const char *joined(const char *a, const char *b)
 {
-	static char texts[8][4000];
+	static char texts[16][4000];
 	static unsigned next;
-	char *text = texts[next++ % 8];
+	char *text = texts[next++ % 16];
 
 	snprintf(text, sizeof(texts[0]), "%s%s", a, b);
 	return text;
@@ -26,9 +26,9 @@ static const char *joined(const char *a, const char *b)
 /* "bar01=01,bar02=02,..." */
 static const char *numbered(unsigned from, unsigned to)
 {
-	static char texts[8][4000];
+	static char texts[16][4000];
 	static unsigned next;
-	char *text = texts[next++ % 8];
+	char *text = texts[next++ % 16];
 	size_t size = 0;
 
 	text[0] = 0;
@@ -156,6 +156,7 @@ static void headers_are_read_by_the_grammar_of_level_2(void **unused)
 		{numbered(1, 32), NULL},
 		{numbered(1, 33), ""},
 		{joined(numbered(1, 32), ",,, ,"), numbered(1, 32)},
+		{joined(numbered(1, 32), ",bar01=1"), ""},
 	};
 	char c = 0x20;
 
@@ -163,7 +164,7 @@ static void headers_are_read_by_the_grammar_of_level_2(void **unused)
 	for (unsigned i = 0; c < 0x7f; c++)
 		if (c != ',' && c != '=')
 			all_values[i++] = c;
-	cases[sizeof(cases) / sizeof(*cases) - 6].header = joined("foo=", all_values);
+	cases[sizeof(cases) / sizeof(*cases) - 7].header = joined("foo=", all_values);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		otel_tracestate state = parse(cases[i].header);
 		const char *expected = cases[i].expected ? cases[i].expected : cases[i].header;
@@ -451,6 +452,23 @@ static void spans_inherit_it_and_their_records_say_it(void **unused)
 	assert_int_equal(references(), 0);
 }
 
+static void links_say_the_one_of_the_context_that_they_lead_to(void **unused)
+{
+	otel_context remote = EXTRACT("traceparent: " TRACEPARENT, "tracestate: a=1,b=2");
+	const struct otel_buffer *buffer;
+
+	(void)unused;
+	attach(1);
+	{
+		OTEL_SPAN(span, &tracer, "span", otel_link(remote));
+
+		(void)span;
+		buffer = (const struct otel_buffer *)otel_bpf_thread_v1->buffers[0];
+		assert_non_null(memmem(buffer + 1, buffer->committed, "\x1a\x07" "a=1,b=2", 9));
+	}
+	otel_context_release(&remote);
+}
+
 static void a_span_that_is_not_sampled_gives_it_back_as_well(void **unused)
 {
 	otel_context remote = EXTRACT("traceparent: " NOT_SAMPLED, "tracestate: a=1", "baggage: k=v");
@@ -636,6 +654,7 @@ int main(void)
 		TEST(what_was_written_reads_as_the_same),
 		TEST(a_context_can_be_given_another_one),
 		TEST(spans_inherit_it_and_their_records_say_it),
+		TEST(links_say_the_one_of_the_context_that_they_lead_to),
 		TEST(a_span_that_is_not_sampled_gives_it_back_as_well),
 		TEST(roots_have_none_but_keep_the_baggage_of_the_context),
 		TEST(a_root_sampled_by_rate_says_its_threshold),
