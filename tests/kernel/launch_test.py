@@ -304,6 +304,8 @@ def ctrl_z_stops_all_and_the_shell_can_go_on_with_it():
     wait_until(lambda: all(stopped(pid) for pid in tree(shell.pid)), "all to be stopped")
     shell.type("fg\n")
     shell.read("count\r\n")
+    wait_until(lambda: os.tcgetpgrp(shell.fd) != os.getpgid(shell.pid) and
+               not any(stopped(pid) for pid in tree(shell.pid)), "all to go on")
     shell.type("\x03")
     shell.read("^C")
     time.sleep(0.1)
