@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Internal to otel/trace.h: attributes, in OTLP's encoding from the start.
+ */
+#ifndef OTEL_ATTRIBUTES_H
+#define OTEL_ATTRIBUTES_H
+
+#include "write.h"
+
+OTEL_INLINE_ int otel_valid_(const otel_context *context)
+{
+	return (context->state & OTEL_CONTEXT_VALID) != 0;
+}
+
+OTEL_INLINE_ otel_u64 otel_number_(const otel_u8 *id)
+{
+	otel_u64 number;
+
+	__builtin_memcpy(&number, id, 8);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	number = __builtin_bswap64(number);
+#endif
+	return number;
+}
+
+
+OTEL_INLINE_ int otel_is_attribute_(const otel_option *option)
+{
+	return option->type < OTEL_TYPE_KIND;
+}
+
+OTEL_INLINE_ otel_u64 otel_text_size_(const char *text, otel_u64 size)
+{
+	if (!text)
+		return 0;
+	return size == OTEL_UNKNOWN_SIZE_ ? __builtin_strlen(text) : size;
+}
+
+/* Element @index of an array: the size of its AnyValue, and, with @w, the AnyValue itself. */
+OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *option, otel_u64 index)
+{
+	const struct otel_elements_ *elements;
+	otel_option element;
+	otel_u8 scalar[2];
+	otel_u64 size;
+
+	element.size = OTEL_UNKNOWN_SIZE_;
+	switch (option->type) {
+	case OTEL_TYPE_STRINGS:
+		element.type = OTEL_TYPE_STRING;
+		element.value.pointer = ((const char *const *)option->value.pointer)[index];
+		break;
+	case OTEL_TYPE_BOOLS:
+		element.type = OTEL_TYPE_BOOL;
+		element.value.integer = ((const otel_u8 *)option->value.pointer)[index] != 0;
+		break;
+	case OTEL_TYPE_INTS:
+		element.type = OTEL_TYPE_INT;
+		element.value.integer = (otel_u64)((const long long *)option->value.pointer)[index];
+		break;
+	case OTEL_TYPE_DOUBLES:
+		element.type = OTEL_TYPE_DOUBLE;
+		element.value.number = ((const double *)option->value.pointer)[index];
+		break;
+	default:
+		elements = (const struct otel_elements_ *)option->value.pointer;
+		elements->read(elements->data, index, &element);
+	}
+	switch (element.type) {
+	case OTEL_TYPE_STRING:
+		size = otel_text_size_((const char *)element.value.pointer, element.size);
+		if (w) {
+			otel_put_head_(w, 1, size);
+			otel_put_(w, element.value.pointer, size);
+		}
+		return otel_field_size_(size);
+	case OTEL_TYPE_BOOL:
+		scalar[0] = 2 << 3;
+		scalar[1] = (otel_u8)element.value.integer;
+		if (w)
+			otel_put_(w, scalar, 2);
+		return 2;
+	case OTEL_TYPE_INT:
+		scalar[0] = 3 << 3;
+		if (w) {
+			otel_put_(w, scalar, 1);
+			otel_put_varint_(w, element.value.integer);
+		}
+		return 1 + otel_varint_size_(element.value.integer);
+	default:
+		scalar[0] = 4 << 3 | 1;
+		if (w) {
+			otel_put_(w, scalar, 1);
+			otel_put_(w, &element.value.number, 8);
+		}
+		return 9;
+	}
+}
+
+/* The size of the ArrayValue's body, and, with @w, the body: fields 1, an AnyValue each. */
+OTEL_COLD_ otel_u64 otel_put_elements_(struct otel_writer_ *w, const otel_option *option)
+{
+	otel_u64 size = 0, element;
+
+	for (otel_u64 i = 0; i < option->size; i++) {
+		element = otel_element_((struct otel_writer_ *)0, option, i);
+		size += otel_field_size_(element);
+		if (w) {
+			otel_put_head_(w, 1, element);
+			otel_element_(w, option, i);
+		}
+	}
+	return size;
+}
+
+OTEL_INLINE_ void otel_put_text_(struct otel_writer_ *w, otel_u8 number, const char *text, otel_u64 size)
+{
+	otel_put_head_(w, number, size);
+	otel_put_(w, text, size);
+}
+
+/* Puts the attributes in @list as fields @number of the message around them; returns how many. */
+OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_option *list, otel_u8 number)
+{
+	otel_u32 count = 0;
+
+	for (; list->type != OTEL_TYPE_END; list++) {
+		otel_u64 key_size, text_size = 0, value_size, size;
+		otel_u8 scalar[11], text_number = 0; /* the AnyValue's field, if it has a length */
+
+		if (!otel_is_attribute_(list))
+			continue;
+		key_size = otel_text_size_(list->key, list->key_size);
+		/* The AnyValue, but for a string's text. */
+		switch (list->type) {
+		case OTEL_TYPE_STRING:
+			text_number = 1;
+			text_size = otel_text_size_((const char *)list->value.pointer, list->size);
+			value_size = otel_field_size_(text_size);
+			break;
+		case OTEL_TYPE_BYTES:
+			text_number = 7;
+			text_size = list->size;
+			value_size = otel_field_size_(text_size);
+			break;
+		case OTEL_TYPE_STRINGS:
+		case OTEL_TYPE_BOOLS:
+		case OTEL_TYPE_INTS:
+		case OTEL_TYPE_DOUBLES:
+		case OTEL_TYPE_ELEMENTS:
+			text_number = 5;
+			text_size = otel_put_elements_((struct otel_writer_ *)0, list);
+			value_size = otel_field_size_(text_size);
+			break;
+		case OTEL_TYPE_BOOL:
+			scalar[0] = 2 << 3;
+			scalar[1] = (otel_u8)list->value.integer;
+			value_size = 2;
+			break;
+		case OTEL_TYPE_INT: {
+			otel_u64 rest = list->value.integer;
+
+			scalar[0] = 3 << 3;
+			for (value_size = 1; rest >= 0x80; rest >>= 7)
+				scalar[value_size++] = (otel_u8)(rest | 0x80);
+			scalar[value_size++] = (otel_u8)rest;
+			break;
+		}
+		default:
+			scalar[0] = 4 << 3 | 1;
+			__builtin_memcpy(scalar + 1, &list->value.number, 8);
+			value_size = 9;
+		}
+		size = otel_field_size_(key_size) + otel_field_size_(value_size);
+		if (__builtin_expect(size < 0x80 && (otel_u64)(w->end - w->at) >= size + 2 &&
+					     text_number != 5, 1)) {
+			otel_u8 *at = w->at;
+
+			at[0] = (otel_u8)(number << 3 | 2);
+			at[1] = (otel_u8)size;
+			at[2] = 1 << 3 | 2;
+			at[3] = (otel_u8)key_size;
+			otel_copy_(at + 4, (const otel_u8 *)list->key, key_size);
+			at += 4 + key_size;
+			at[0] = 2 << 3 | 2;
+			at[1] = (otel_u8)value_size;
+			at += 2;
+			if (text_number) {
+				at[0] = (otel_u8)(text_number << 3 | 2);
+				at[1] = (otel_u8)text_size;
+				otel_copy_(at + 2, (const otel_u8 *)list->value.pointer, text_size);
+			} else {
+				otel_copy_(at, scalar, value_size);
+			}
+			w->at = at + value_size;
+		} else {
+			otel_put_head_(w, number, size);
+			otel_put_text_(w, 1, list->key, key_size);
+			otel_put_head_(w, 2, value_size);
+			if (text_number == 5) {
+				otel_put_head_(w, 5, text_size);
+				otel_put_elements_(w, list);
+			} else if (text_number) {
+				otel_put_text_(w, text_number, (const char *)list->value.pointer, text_size);
+			} else {
+				otel_put_(w, scalar, value_size);
+			}
+		}
+		count++;
+	}
+	return count;
+}
+
+/* What these fields come to, as otel_put_attributes_() writes them. */
+OTEL_COLD_ otel_u64 otel_attributes_size_(const otel_option *list)
+{
+	otel_u64 size = 0, value;
+
+	for (; list->type != OTEL_TYPE_END; list++) {
+		if (!otel_is_attribute_(list))
+			continue;
+		switch (list->type) {
+		case OTEL_TYPE_STRING:
+			value = otel_field_size_(
+				otel_text_size_((const char *)list->value.pointer, list->size));
+			break;
+		case OTEL_TYPE_BYTES:
+			value = otel_field_size_(list->size);
+			break;
+		case OTEL_TYPE_BOOL:
+			value = 2;
+			break;
+		case OTEL_TYPE_INT:
+			value = 1 + otel_varint_size_(list->value.integer);
+			break;
+		case OTEL_TYPE_DOUBLE:
+			value = 9;
+			break;
+		default:
+			value = otel_field_size_(otel_put_elements_((struct otel_writer_ *)0, list));
+		}
+		size += otel_field_size_(otel_field_size_(otel_text_size_(list->key, list->key_size)) +
+					 otel_field_size_(value));
+	}
+	return size;
+}
+
+/* For the probes for people, where a text ends in NUL: copies its beginning. Returns @copy. */
+OTEL_COLD_ const char *otel_probe_text_(char copy[256], const char *text, otel_u64 size)
+{
+	size = otel_text_size_(text, size);
+	if (size > 255)
+		size = 255;
+	otel_copy_((otel_u8 *)copy, (const otel_u8 *)text, size);
+	copy[size] = 0;
+	return copy;
+}
+
+OTEL_COLD_ void otel_probe_attributes_(const otel_span *span, const otel_option *list)
+{
+	for (; list->type != OTEL_TYPE_END; list++) {
+		otel_u64 value = list->value.integer;
+		char key[256], text[256];
+
+		if (!otel_is_attribute_(list))
+			continue;
+		if (list->type == OTEL_TYPE_STRING)
+			value = (otel_u64)otel_probe_text_(text, (const char *)list->value.pointer,
+							   list->size);
+		otel_bpf_span_attribute_v1(otel_number_(span->context.span_id),
+					   otel_probe_text_(key, list->key, list->key_size),
+					   (int)list->type, value);
+	}
+}
+
+#endif
