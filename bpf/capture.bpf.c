@@ -314,8 +314,9 @@ struct walk {
 };
 
 /*
- * Unknown to the verifier, which would otherwise follow the loop for each bucket anew: seconds, and
- * more than 7.1 has patience for.
+ * Unknown to the verifier. What it knew of the loop's state it would either follow for each bucket
+ * anew (seconds, and more than 7.1 has patience for), or, before 6.7, take for true in all rounds, and
+ * remove the code for the others.
  */
 volatile __u32 zero;
 
@@ -382,7 +383,7 @@ static long take_thread(const void *map, const void *key, const void *value, str
 /* Of all threads, or, with @owner, of the one with this thread pointer. */
 static __noinline int take_all(const struct process_id *process, __u64 anchor, __u64 owner)
 {
-	struct walk walk = {.anchor = anchor, .owner = owner, .bucket = zero};
+	struct walk walk = {.anchor = anchor, .owner = owner, .thread = zero, .bucket = zero};
 
 	if (!process)
 		return 0;

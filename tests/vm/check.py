@@ -95,6 +95,9 @@ def children_are_recorded():
     ended("family")
     found = spans("family")
     names = sorted(span["name"] for span in found)
+    if "memory at exec: this kernel does not let us read it" in text("family.err"):
+        need({"executed", "parent"} <= set(names), f"spans {names}: {text('family.err')[-600:]!r}")
+        return f"{', '.join(names)}; what the child holds at its exec cannot be read here"
     need(names == ["executed", "forked", "parent"],
          f"spans {names}: {text('family.err')[-600:]!r} {text('dmesg')[-300:]!r}")
     return ""

@@ -44,6 +44,7 @@ under() {
 digest() {
 	grep -o '"spanId":"[0-9a-f]*"' "$1.jsonl" | sort -u | wc -l >"$1.ids"
 	grep -o '"key":"n","value":{"intValue":"[0-9]*"' "$1.jsonl" | wc -l >"$1.numbers"
+	grep -o '"key":"thread","value":{"intValue":"[0-9]*"' "$1.jsonl" | sort | uniq -c >"$1.threads"
 	grep -o '"stringValue":"the same in each of them"' "$1.jsonl" | wc -l >"$1.texts"
 	rm -f "$1.jsonl"
 }
