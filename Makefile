@@ -147,16 +147,30 @@ bench-run: $(BUILD)/otel-bpf $(BENCHES) $(BUILD)/tests/bench/intake_bench
 	$(Q)$(BUILD)/tests/bench/intake_bench
 	$(Q)$(SUDO) tests/bench/call_sites.sh $(BUILD)
 
+.PHONY: throughput
+throughput: test-deps ## A million spans through a receiver and a file, every one looked at (minutes)
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(SUDO) env BUILD=$(BUILD) tests/interop/run.sh 1000000
+
+.PHONY: kernels
+kernels: test-deps ## Try the agent on other kernels in virtual machines (minutes)
+	$(Q)deploy/install-packages.sh $(call packages,tests/vm/packages.txt)
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BUILD=$(BUILD) tests/vm/run.sh
+
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
-fuzz: ## Feed hostile events to the agent's decoder for FUZZ_SECONDS
-	$(Q)mkdir -p $(BUILD)/fuzz/corpus
+fuzz: ## Hostile events and headers, for FUZZ_SECONDS each
+	$(Q)mkdir -p $(BUILD)/fuzz/corpus/intake $(BUILD)/fuzz/corpus/propagation
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
 		$(filter-out userspace/main.c userspace/cmd_% userspace/capture.c userspace/probe.c \
 		userspace/images.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
 		$(addprefix exporter/,span.c wire.c)
-	$(Q)$(BUILD)/fuzz/intake -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus
+	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
+		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c
+	$(Q)$(BUILD)/fuzz/intake -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus/intake
+	$(Q)$(BUILD)/fuzz/propagation -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus/propagation
 
 # ---- Habits -------------------------------------------------------------------------------------
 
@@ -182,7 +196,7 @@ install: all ## Install the agent, the headers, the man pages: DESTDIR=, PREFIX=
 	$(Q)install -D -m 755 $(BUILD)/otel-bpf $(DESTDIR)$(PREFIX)/bin/otel-bpf
 	$(Q)install -d $(DESTDIR)$(PREFIX)/include/otel $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig
-	$(Q)install -m 644 usdt/otel/*.h $(DESTDIR)$(PREFIX)/include/otel
+	$(Q)install -m 644 usdt/otel/*.h usdt/otel/*.hpp $(DESTDIR)$(PREFIX)/include/otel
 	$(Q)install -m 644 docs/otel-bpf.1 docs/otel-bpf-run.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/otel-bpf.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/otel-bpf.pc
