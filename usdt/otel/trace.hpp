@@ -1036,9 +1036,13 @@ OTEL_MEMBER_ decltype(auto) invoke(span_type &span, callable &&f)
 		return std::forward<callable>(f)();
 }
 
-/* Calls f; @passed is called with what it throws, if it is a std::exception, else with NULL. */
+/*
+ * Calls f; @passed is called with what it throws, if it is a std::exception, else with NULL. What the end of
+ * a thread throws is no object: sanitizers would mind the reference to it.
+ */
 template <typename span_type, typename callable, typename handler>
-OTEL_MEMBER_ decltype(auto) guarded(span_type &span, callable &&f, [[maybe_unused]] handler passed)
+__attribute__((no_sanitize("undefined"))) static decltype(auto)
+guarded(span_type &span, callable &&f, [[maybe_unused]] handler passed)
 {
 #if defined(__cpp_exceptions) && !defined(OTEL_BPF_DISABLE)
 	try {
