@@ -57,11 +57,12 @@ unit() {
 	[ $f -eq 0 ]
 }
 
-[ $# -gt 0 ] || set -- unit compile kernel interop sanitize
+[ $# -gt 0 ] || set -- unit compile docs kernel interop sanitize
 for s in "$@"; do
 	case $s in
 	unit) suite unit unit ;;
 	compile) suite compile tests/compile/run.sh ;;
+	docs) suite docs python3 tests/compile/docs_test.py ;;
 	kernel) suite kernel python3 tests/kernel/run.py ;;
 	interop) suite interop tests/interop/run.sh ;;
 	sanitize) suite sanitize tests/sanitize.sh ;;

@@ -65,11 +65,14 @@ python=$($here/python_env.sh) || {
 }
 
 suite encodings "$python" $here/encode_test.py "$programs/encode_dump"
+suite semconv "$python" $here/semconv_test.py
 if [ "$(id -u)" -ne 0 ]; then
+	skip seeds "this is not root"
 	skip w3c "this is not root"
 	skip throughput "this is not root"
 	skip collector "this is not root"
 else
+	suite seeds "$python" $here/seeds/run.py
 	suite w3c python3 $here/w3c/run.py
 	suite throughput "$python" $here/throughput.py --spans "$spans" "$build"
 	collector=$($here/collector_build.sh 2>"$programs/collector_build.log")
