@@ -273,7 +273,7 @@ class Run:
             for line in text[-3000:].splitlines()[-25:]:
                 print(f"    {name}: {line}")
         try:
-            for span in self.spans[:20]:
+            for span in self.spans[:10]:
                 print(f"    span: {span}")
         except Exception as err:
             print(f"    spans cannot be read: {err!r}")

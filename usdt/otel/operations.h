@@ -23,11 +23,16 @@ OTEL_INLINE_ void otel_flush_outermost_(struct otel_thread *thread, otel_u64 now
 OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, int detached,
 				 otel_u64 unix_time)
 {
+	otel_context *current = &thread->current.context;
+	int is_current = current->origin == span->context.origin &&
+			 !__builtin_memcmp(current->span_id, span->context.span_id, 8);
 	struct otel_writer_ w;
 	otel_u64 now = 0;
 
 	if (!otel_begin_(&w, thread))
 		return;
+	if (is_current) /* its context may have been taken from what is current */
+		span->context.state |= current->state & OTEL_CONTEXT_SHARED;
 	if (otel_ours_(&w, span)) {
 		struct otel_end end;
 		int counted = !(span->context.state & OTEL_CONTEXT_BORROWED);
@@ -54,10 +59,8 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 				     now - span->start_time, span->status);
 	}
 	span->context.state = OTEL_CONTEXT_VALID | OTEL_CONTEXT_ENDED;
-	if (thread->current.context.origin == span->context.origin &&
-	    !__builtin_memcmp(thread->current.context.span_id, span->context.span_id, 8))
-		thread->current.context.state &=
-			(otel_u8) ~(OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED);
+	if (is_current)
+		current->state &= (otel_u8) ~(OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED);
 	otel_finish_(&w);
 	if (!thread->nested)
 		otel_flush_outermost_(thread, now);
@@ -210,6 +213,9 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 	}
 	/* A coroutine may go on in another thread: what is current there is none of ours. */
 	if (thread == otel_bpf_thread_v1) {
+		/* Its context may have been taken from what was current. */
+		if (scope->span && thread->scopes == scope->depth + 1)
+			scope->span->context.state |= thread->current.context.state & OTEL_CONTEXT_SHARED;
 		thread->changing++;
 		OTEL_ORDER_();
 		thread->current.context = scope->previous;
