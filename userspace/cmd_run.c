@@ -230,6 +230,13 @@ static void on_stack(void *self, const struct process_id *process, uint64_t at,
 	stacks_describe(run->stacks, process, at, addresses, text);
 }
 
+static void catch_up(void *self)
+{
+	struct run *run = self;
+
+	capture_read(run->capture);
+}
+
 static void on_look(void *self, const void *event, size_t size)
 {
 	struct run *run = self;
@@ -420,7 +427,7 @@ static int start(struct run *run)
 	if (err)
 		return err;
 	run->intake = intake_new(&intake);
-	run->look = look_new(on_look, run);
+	run->look = look_new(on_look, catch_up, run);
 	run->stacks = stacks_new();
 	run->images = images_new(run->capture);
 	run->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -14,6 +14,7 @@
 struct looked_at {
 	struct looked_at *next;
 	struct process_id id;
+	bool gone;	 /* while it was looked at */
 	uint64_t anchor; /* 0: not known yet */
 	unsigned image_count;
 	uint64_t images[MAX_IMAGES];
@@ -21,7 +22,9 @@ struct looked_at {
 
 struct look {
 	look_fn found;
+	void (*catch_up)(void *self);
 	void *self;
+	bool looking; /* nobody is freed */
 	struct looked_at *buckets[BUCKETS];
 	struct {
 		struct event event;
@@ -29,12 +32,13 @@ struct look {
 	} copy;
 };
 
-struct look *look_new(look_fn found, void *self)
+struct look *look_new(look_fn found, void (*catch_up)(void *self), void *self)
 {
 	struct look *look = calloc(1, sizeof(*look));
 
 	if (look) {
 		look->found = found;
+		look->catch_up = catch_up;
 		look->self = self;
 	}
 	return look;
@@ -56,7 +60,7 @@ static struct looked_at **find(struct look *look, uint32_t pid)
 {
 	struct looked_at **at = &look->buckets[pid % BUCKETS];
 
-	while (*at && (*at)->id.pid != pid)
+	while (*at && ((*at)->gone || (*at)->id.pid != pid))
 		at = &(*at)->next;
 	return at;
 }
@@ -93,7 +97,9 @@ void look_event(struct look *look, const struct event *event)
 		struct looked_at **at = find(look, event->process.pid);
 
 		process = *at;
-		if (process) {
+		if (process && look->looking) {
+			process->gone = true;
+		} else if (process) {
 			*at = process->next;
 			free(process);
 		}
@@ -165,6 +171,9 @@ static void look_at_buffer(struct look *look, const struct looked_at *process, u
 		.thread = buffer->thread_id,
 		.time = now,
 	};
+	look->catch_up(look->self);
+	if (process->gone || process->id.execs != look->copy.event.process.execs)
+		return; /* the kernel side took it */
 	look->found(look->self, &look->copy, sizeof(look->copy.event) + look->copy.event.size);
 }
 
@@ -201,7 +210,7 @@ static void look_at(struct look *look, struct looked_at *process, uint64_t now)
 			    thread.magic != OTEL_THREAD_MAGIC)
 				break;
 			for (unsigned k = 0; k < sizeof(thread.buffers) / sizeof(*thread.buffers); k++)
-				if (thread.buffers[k])
+				if (thread.buffers[k] && !process->gone)
 					look_at_buffer(look, process, thread.buffers[k], now);
 		}
 	}
@@ -209,7 +218,21 @@ static void look_at(struct look *look, struct looked_at *process, uint64_t now)
 
 void look_at_all(struct look *look, uint64_t now)
 {
+	look->looking = true;
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct looked_at *process = look->buckets[i]; process; process = process->next)
-			look_at(look, process, now);
+			if (!process->gone)
+				look_at(look, process, now);
+	look->looking = false;
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct looked_at **at = &look->buckets[i]; *at;) {
+			struct looked_at *process = *at;
+
+			if (!process->gone) {
+				at = &process->next;
+				continue;
+			}
+			*at = process->next;
+			free(process);
+		}
 }

@@ -19,11 +19,14 @@ struct look;
 /** Receives what was found, as an EVENT_FLUSH. */
 typedef void (*look_fn)(void *self, const void *event, size_t size);
 
-/** Returns NULL and sets errno (ENOMEM). Free with look_free(). */
-struct look *look_new(look_fn found, void *self);
+/**
+ * @catch_up reads all that is in the ring: what a thread has handed over must be known before what it
+ * still holds, or it would be taken for old. Returns NULL and sets errno (ENOMEM). Free with look_free().
+ */
+struct look *look_new(look_fn found, void (*catch_up)(void *self), void *self);
 void look_free(struct look *look);
 
-/** Keeps track of processes: to be given every event of the ring. */
+/** Keeps track of processes: to be given every event of the ring, also while catching up. */
 void look_event(struct look *look, const struct event *event);
 
 /** An image of @pid keeps the address of its anchor at @address. */

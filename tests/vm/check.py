@@ -80,7 +80,8 @@ def all_spans_arrive_or_are_counted(name="load", folder=FOLDER):
     lost = re.search(r"(\d+) not sampled, (\d+) lost", report)
     need(lost, f"no report: {report[-600:]!r}")
     need(arrived + int(lost.group(2)) == started,
-         f"{started} started, {arrived} arrived, {lost.group(2)} counted as lost: {report[-600:]!r}")
+         f"{started} started, {arrived} arrived, {lost.group(2)} counted as lost; thread, "
+         f"spans, from, to: {text(name + '.threads', folder).splitlines()}: {report[-600:]!r}")
     need("malformed records were dropped" not in report, f"records were corrupted: {report[-600:]!r}")
     if not int(lost.group(2)):
         numbers, texts = number(name + ".numbers", folder), number(name + ".texts", folder)

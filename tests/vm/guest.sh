@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC3045,SC2094 # busybox has these limits; the file is not the command
 # The first process in the virtual machine: runs the agent with each of the smoke programs, and sends
 # what came of it to the second serial port, as an archive, which check.py reads. The kernel's command
 # line says which checks (vm.checks=LIST).
@@ -44,7 +45,13 @@ under() {
 digest() {
 	grep -o '"spanId":"[0-9a-f]*"' "$1.jsonl" | sort -u | wc -l >"$1.ids"
 	grep -o '"key":"n","value":{"intValue":"[0-9]*"' "$1.jsonl" | wc -l >"$1.numbers"
-	grep -o '"key":"thread","value":{"intValue":"[0-9]*"' "$1.jsonl" | sort | uniq -c >"$1.threads"
+	# Where something is missing: per thread how many, from which number, to which.
+	grep -o '"key":"thread","value":{"intValue":"[0-9]*"}},{"key":"n","value":{"intValue":"[0-9]*"' "$1.jsonl" |
+		sed 's/[^0-9]/ /g' | awk '{
+			count[$1]++
+			if (!($1 in from) || $2 < from[$1]) from[$1] = $2
+			if ($2 > to[$1]) to[$1] = $2
+		} END { for (t in count) print t, count[t], from[t], to[t] }' | sort >"$1.threads"
 	grep -o '"stringValue":"the same in each of them"' "$1.jsonl" | wc -l >"$1.texts"
 	rm -f "$1.jsonl"
 }

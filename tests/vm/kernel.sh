@@ -15,6 +15,7 @@ fail() {
 
 # Where the system itself gets its packages from, the other releases of Debian come from, too.
 mirror() {
+	# shellcheck disable=SC2016 # apt's own variables
 	found=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 2>/dev/null |
 		awk -v release="$1" '$2 ~ release { print $1; exit }')
 	echo "${found:-$2}"
