@@ -27,8 +27,13 @@ static const char *environment(const char *name)
 /* OpenTelemetry: OTLP exporter, Endpoint URLs: a base gets the path of the signal. */
 static int with_signal_path(const char *base, char *url, size_t size)
 {
+	const char *host = strstr(base, "://");
 	size_t n = strlen(base);
 
+	if (host && (!host[3] || host[3] == '/')) {
+		log_error("endpoint %s has no host; an endpoint is as in http://localhost:4318", base);
+		return -EINVAL;
+	}
 	if ((size_t)snprintf(url, size, "%s%sv1/traces", base, n && base[n - 1] == '/' ? "" : "/") >= size) {
 		log_error("endpoint too long: %.60s...", base);
 		return -ENAMETOOLONG;

@@ -202,8 +202,11 @@ OTEL_COLD_ void otel_set_resource_(const otel_option *list)
 			__atomic_store_n(&anchor->size, anchor->size + (otel_u32)size, __ATOMIC_RELEASE);
 		}
 	}
-	if (otel_attached_(OTEL_SEMAPHORE_FLUSH))
+	if (otel_attached_(OTEL_SEMAPHORE_FLUSH)) {
 		otel_record_commit_(&w);
+		/* At once: spans of other threads may go out before this one hands anything over. */
+		otel_flush_(thread, w.buffer, OTEL_FLUSH_LIVE, 0);
+	}
 	otel_finish_(&w);
 }
 
