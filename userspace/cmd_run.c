@@ -29,6 +29,7 @@
 #define MAX_OPEN_SPANS 1000000u
 #define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
 #define FLUSH_STARTS_MAX (OTEL_FLUSH_MAX / (sizeof(struct otel_record) + sizeof(struct otel_start)))
+#define LEAST_SPAN_BYTES (sizeof(struct otel_record) + sizeof(struct otel_start))
 #define STOP_MS 5000u	   /* for what is on its way out at the end */
 
 static const char usage[] =
@@ -465,7 +466,7 @@ static void report(struct run *run)
 {
 	struct capture_faults faults;
 	struct intake_counts counts;
-	uint64_t lost;
+	uint64_t lost, missing;
 
 	intake_counts(run->intake, &counts);
 	capture_faults(run->capture, &faults);
@@ -487,6 +488,12 @@ static void report(struct run *run)
 	if (counts.incomplete)
 		log_error("%" PRIu64 " spans are incomplete: they did not end, or parts of them were lost",
 			  counts.incomplete);
+	/* By the applications' own counts, which are claims: at most as many as fit into what is missing. */
+	missing = counts.gap_bytes / LEAST_SPAN_BYTES;
+	if (missing > counts.unexplained)
+		missing = counts.unexplained;
+	if (missing)
+		log_error("%" PRIu64 " spans more did not arrive, for no reason that is known", missing);
 	if (faults.probes_missed)
 		log_error("the kernel skipped %" PRIu64 " probes", faults.probes_missed);
 	if (faults.not_followed)
