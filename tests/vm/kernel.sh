@@ -18,15 +18,16 @@ mirror() {
 	# shellcheck disable=SC2016 # apt's own variables
 	found=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 2>/dev/null |
 		awk -v release="$1" '$2 ~ release { print $1; exit }')
-	echo "${found:-$2}"
+	[ -n "$found" ] || fail "apt does not say where this system's packages come from"
+	echo "$found"
 }
 
 configure() {
 	[ -e "$apt/etc/sources.list" ] && return
 	mkdir -p "$apt/etc" "$apt/state/lists/partial" "$apt/cache/archives/partial"
 	: >"$apt/status"
-	main=$(mirror '^[a-z]+$' http://deb.debian.org/debian/)
-	security=$(mirror '-security$' http://deb.debian.org/debian-security/)
+	main=$(mirror '^[a-z]+$') || exit 1
+	security=$(mirror '-security$') || exit 1
 	for suite in bullseye trixie-backports sid; do
 		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $main $suite main"
 	done >"$apt/etc/sources.list"
@@ -58,7 +59,9 @@ newest() {
 mkdir -p "$kernels"
 release=$(find "$kernels" -mindepth 2 -maxdepth 2 -name complete | sed 's|/complete$||; s|.*/||' | newest "$1")
 if [ -z "$release" ]; then
-	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail "no apt-get here to fetch it with"
+	for tool in apt-get dpkg-deb; do
+		command -v $tool >/dev/null || fail "no $tool here to fetch it with"
+	done
 	configure
 	if ! find "$apt/state/lists" -name '*Packages*' -mtime -7 2>/dev/null | grep -q .; then
 		private apt-get update >"$apt/log" 2>&1 || true
