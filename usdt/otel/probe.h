@@ -20,9 +20,10 @@
  * function is reached by a call. Kernels 6.18 to 7.2 turn a probed 5-byte nop into a call, which
  * writes below the stack pointer: that would overwrite the red zone of a leaf function, but at the
  * entry of a function nothing is live there. Newer kernels do it with 10-byte nops instead, older
- * ones emulate a 1-byte nop and nothing else that would do: otel:flush has all three, and the
- * agent takes the best that the kernel knows. The order matters: tools that attach to a 1-byte
- * nop look for a 5-byte one right behind it, and would use it without being asked.
+ * ones emulate a 1-byte nop and nothing else that would do: otel:flush has all three, so that an
+ * agent can choose. Ours takes the 1-byte one: what 6.18 makes of the others leads a forked child to
+ * a page that it does not have. The order matters: tools that attach to a 1-byte nop look for a
+ * 5-byte one right behind it, and would use it without being asked.
  *
  * Everything stands in one COMDAT group, once per image. Notes that nothing refers to stay alive
  * under --gc-sections because linkers keep or drop a group as a whole, and the code calls the

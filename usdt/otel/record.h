@@ -364,7 +364,7 @@ struct otel_image_note {
 	otel_s32 anchor;  /* u64: address of the process's anchor, 0 before the first use */
 	/*
 	 * The sites of otel:flush, in one function and reached one after the other; attach to one
-	 * of them: which one is fast depends on the kernel.
+	 * of them. Which one is fast depends on the kernel, and whether that is safe for children, too.
 	 */
 	otel_s32 flush_nop5;
 	otel_s32 flush_nop10;
