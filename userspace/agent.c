@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "images.h"
+#include "intake.h"
+#include "log.h"
+#include "look.h"
+#include "pipeline.h"
+#include "report.h"
+#include "settings.h"
+#include "stacks.h"
+
+#define MAX_OPEN_SPANS 1000000u
+#define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
+#define FLUSH_STARTS_MAX (OTEL_FLUSH_MAX / (sizeof(struct otel_record) + sizeof(struct otel_start)))
+#define STOP_MS 5000u /* for what is on its way out at the end */
+#define MAX_SOURCES 8
+
+/* What somebody waits for. */
+struct source {
+	void (*ready)(void *self);
+	void *self;
+};
+
+struct agent {
+	const struct agent_options *options;
+	struct settings *settings;
+	struct pipeline *pipeline;
+	struct capture *capture;
+	struct images *images;
+	struct discovery *discovery;
+	struct intake *intake;
+	struct look *look;
+	struct stacks *stacks;
+	int epoll;
+	bool busy; /* the last turn found something in the ring */
+	uint64_t next_look;
+	struct report report;
+	size_t source_count;
+	struct source sources[MAX_SOURCES];
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- Where the parts meet ---- */
+
+static void on_span(void *self, struct span *span)
+{
+	struct agent *agent = self;
+
+	if (settings_tracer_on(agent->settings, span->scope->name))
+		pipeline_submit(agent->pipeline, span);
+	else
+		agent->report.switched_off++;
+}
+
+static void on_event(void *self, const void *event, size_t size)
+{
+	struct agent *agent = self;
+
+	/* A child has what its parent had mapped by then. */
+	if (((const struct event *)event)->kind == EVENT_FORK && agent->discovery)
+		discovery_read(agent->discovery);
+	stacks_event(agent->stacks, event);
+	intake_event(agent->intake, event, size);
+	look_event(agent->look, event);
+}
+
+static void on_stack(void *self, const struct process_id *process, uint64_t at,
+		     struct bytes addresses, struct blob *text)
+{
+	struct agent *agent = self;
+
+	/* What was loaded just before it. */
+	if (agent->discovery)
+		discovery_read(agent->discovery);
+	stacks_describe(agent->stacks, process, at, addresses, text);
+}
+
+static void catch_up(void *self)
+{
+	struct agent *agent = self;
+
+	capture_read(agent->capture);
+}
+
+static void on_look(void *self, const void *event, size_t size)
+{
+	struct agent *agent = self;
+
+	intake_event(agent->intake, event, size);
+}
+
+static void on_lost(void *self, const struct process_id *process, const struct loss_counts *counts)
+{
+	struct agent *agent = self;
+	struct loss_counts believed = *counts;
+
+	/* How many spans there were is a claim of the process; those it made in no buffer were none. */
+	believed.spans[LOSS_REFUSED] = 0;
+	for (int i = 0; i < LOSSES; i++)
+		if (believed.spans[i] > counts->flushes[i] * FLUSH_STARTS_MAX)
+			believed.spans[i] = counts->flushes[i] * FLUSH_STARTS_MAX;
+	agent->report.refused += counts->flushes[LOSS_UNREADABLE] + counts->flushes[LOSS_REFUSED];
+	intake_lost(agent->intake, process, &believed);
+}
+
+void agent_mapping(void *self, const struct mapping *mapping)
+{
+	struct agent *agent = self;
+	const struct image *image;
+
+	stacks_map(agent->stacks, mapping);
+	if (!mapping->path)
+		return;
+	image = images_offer(agent->images, mapping->path, mapping->name);
+	if (image && mapping->pid && capture_follows(agent->capture, mapping->pid))
+		look_image(agent->look, mapping->pid,
+			   mapping->address - mapping->offset + image->text_offset -
+				   image->text_address + image->anchor_address);
+}
+
+static void on_settings(void *self)
+{
+	struct agent *agent = self;
+	int err;
+
+	if (!settings_reload(agent->settings))
+		return;
+	err = capture_sample(agent->capture, settings_sampling(agent->settings));
+	if (err)
+		log_error("the sampler could not be changed everywhere: %s", strerror(-err));
+	else
+		log_info("%s: settings changed", agent->options->settings);
+}
+
+/* Before the mappings: an exec forgets what was mapped. */
+static void on_discovery(void *self)
+{
+	struct agent *agent = self;
+
+	discovery_read(agent->discovery);
+}
+
+/* ---- The loop ---- */
+
+/* Of one descriptor, or, with @fd -1, of those that are added to the epoll instance by others. */
+static int add_source(struct agent *agent, int fd, void (*ready)(void *self), void *self, uint64_t *data)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = agent->source_count};
+
+	if (agent->source_count == MAX_SOURCES)
+		return -E2BIG;
+	agent->sources[agent->source_count] = (struct source){ready, self};
+	if (fd >= 0 && epoll_ctl(agent->epoll, EPOLL_CTL_ADD, fd, &event))
+		return -errno;
+	if (data)
+		*data = agent->source_count;
+	agent->source_count++;
+	return 0;
+}
+
+int agent_watch(struct agent *agent, int fd, void (*ready)(void *self), void *self)
+{
+	return add_source(agent, fd, ready, self, NULL);
+}
+
+static void tick(struct agent *agent)
+{
+	uint64_t now = now_ns();
+
+	capture_losses(agent->capture, on_lost, agent);
+	intake_tick(agent->intake, now);
+	if (now >= agent->next_look) {
+		look_at_all(agent->look, now);
+		agent->next_look = now + LOOK_NS;
+	}
+}
+
+void agent_turn(struct agent *agent)
+{
+	struct epoll_event events[16];
+	int nap = capture_nap(agent->capture, agent->busy);
+	int n = epoll_wait(agent->epoll, events, 16, nap);
+
+	agent->busy = capture_read(agent->capture) > 0;
+	for (int i = 0; i < n; i++) {
+		const struct source *source = &agent->sources[events[i].data.u64];
+
+		if (source->ready)
+			source->ready(source->self);
+	}
+	tick(agent);
+}
+
+/* ---- Start and end ---- */
+
+static int start(struct agent *agent)
+{
+	const struct limits limits = limits_from_environment();
+	const struct intake_options intake = {
+		.service_name = agent->options->service_name,
+		.max_open = MAX_OPEN_SPANS,
+		.limits = &limits,
+		.sink = {on_span, agent},
+		.stack_names = {on_stack, agent},
+	};
+	int err = settings_new(agent->options->settings, &agent->settings);
+
+	if (err)
+		return err;
+	err = capture_new(agent->options->ring_bytes, on_event, agent, &agent->capture);
+	if (err)
+		return err;
+	capture_sample(agent->capture, settings_sampling(agent->settings));
+	err = pipeline_new(agent->options->exporter, agent->options->endpoint, &agent->pipeline);
+	if (err)
+		return err;
+	agent->intake = intake_new(&intake);
+	agent->look = look_new(on_look, catch_up, agent);
+	agent->stacks = stacks_new();
+	agent->images = images_new(agent->capture);
+	agent->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!agent->intake || !agent->look || !agent->stacks || !agent->images || agent->epoll < 0) {
+		err = -errno;
+		log_error("cannot start: %s", strerror(-err));
+		return err;
+	}
+	/* The ring has no reader of its own here: every turn reads it. */
+	err = agent_watch(agent, capture_fd(agent->capture), NULL, NULL);
+	if (!err && settings_fd(agent->settings) >= 0)
+		err = agent_watch(agent, settings_fd(agent->settings), on_settings, agent);
+	if (err)
+		log_error("cannot start: %s", strerror(-err));
+	return err;
+}
+
+int agent_new(const struct agent_options *options, struct agent **out)
+{
+	struct agent *agent = calloc(1, sizeof(*agent));
+	int err;
+
+	if (!agent)
+		return -ENOMEM;
+	agent->options = options;
+	agent->epoll = -1;
+	agent->busy = true;
+	err = start(agent);
+	if (err) {
+		agent_free(agent);
+		return err;
+	}
+	*out = agent;
+	return 0;
+}
+
+void agent_free(struct agent *agent)
+{
+	if (!agent)
+		return;
+	discovery_free(agent->discovery);
+	images_free(agent->images);
+	pipeline_free(agent->pipeline);
+	look_free(agent->look);
+	stacks_free(agent->stacks);
+	intake_free(agent->intake);
+	capture_free(agent->capture);
+	settings_free(agent->settings);
+	if (agent->epoll >= 0)
+		close(agent->epoll);
+	free(agent);
+}
+
+int agent_follow(struct agent *agent, pid_t pid, const char *name)
+{
+	int err = capture_follow(agent->capture, (uint32_t)pid);
+	uint64_t data;
+
+	if (!err)
+		err = discovery_new(pid, agent_mapping, agent, &agent->discovery);
+	if (!err)
+		err = add_source(agent, -1, on_discovery, agent, &data);
+	if (!err)
+		err = discovery_poll(agent->discovery, agent->epoll, data);
+	if (err)
+		log_error("cannot watch %s: %s%s", name, strerror(-err),
+			  err == -EACCES || err == -EPERM ? "; run as root, or: "
+							    "setcap cap_bpf,cap_perfmon+ep otel-bpf" :
+							    "");
+	return err;
+}
+
+size_t agent_attached(const struct agent *agent)
+{
+	return images_attached(agent->images);
+}
+
+size_t agent_followed(struct agent *agent)
+{
+	uint32_t pids[64];
+
+	return capture_followed(agent->capture, pids, sizeof(pids) / sizeof(*pids));
+}
+
+void agent_stop(struct agent *agent)
+{
+	tick(agent);
+	while (capture_read(agent->capture) > 0)
+		;
+	capture_losses(agent->capture, on_lost, agent);
+	intake_finish(agent->intake);
+	pipeline_stop(agent->pipeline, STOP_MS);
+	intake_counts(agent->intake, &agent->report.counts);
+	capture_faults(agent->capture, &agent->report.faults);
+	report_say(&agent->report);
+	if (agent->options->verbose) {
+		report_say_all(&agent->report);
+		pipeline_report(agent->pipeline);
+	}
+}

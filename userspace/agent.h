@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent: all parts of the data path, put together, and the loop that drives them. Commands decide
+ * whom it follows and when it ends.
+ *
+ *     capture ─ intake ─ pipeline          what processes hand over, to spans, to exporters
+ *     discovery ─ images ─ capture         what is mapped as code, and attached to
+ *     look, stacks, settings               what stays in buffers; names of addresses; the operator
+ *
+ * Single-threaded.
+ */
+#ifndef OTEL_BPF_AGENT_H
+#define OTEL_BPF_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "discover.h"
+
+struct agent;
+
+struct agent_options {
+	const char *exporter; /* as pipeline_new() takes it, as is endpoint */
+	const char *endpoint;
+	const char *service_name; /* NULL: the executable's name */
+	const char *settings;	  /* a file; NULL: none */
+	size_t ring_bytes;	  /* a power of two */
+	bool verbose;
+};
+
+#define AGENT_OPTIONS_DEFAULTS {.ring_bytes = 16u << 20}
+
+/**
+ * Loads what the kernel runs, and starts the exporters' threads: forks come before. Returns 0, or a
+ * negative errno after saying why. *@options must outlive it. Free with agent_free().
+ */
+int agent_new(const struct agent_options *options, struct agent **out);
+
+/** NULL is allowed. Detaches from everything. */
+void agent_free(struct agent *agent);
+
+/**
+ * From now on @pid, which has one thread, and all that it will start are recorded. Returns 0, or a negative
+ * errno after saying why; @name is for that.
+ */
+int agent_follow(struct agent *agent, pid_t pid, const char *name);
+
+/** A discover_fn: attaches to what is mapped if it carries our note. */
+void agent_mapping(void *agent, const struct mapping *mapping);
+
+/** How many files are attached to. */
+size_t agent_attached(const struct agent *agent);
+
+/** Calls @ready from agent_turn() whenever @fd is readable. Returns 0 or a negative errno. */
+int agent_watch(struct agent *agent, int fd, void (*ready)(void *self), void *self);
+
+/** Waits for something to do, at most half a second, and does it. */
+void agent_turn(struct agent *agent);
+
+/** How many processes are followed and have not ended; 64: at least so many. */
+size_t agent_followed(struct agent *agent);
+
+/** Takes what is still on its way, lets it leave within some seconds, and says what was lost. */
+void agent_stop(struct agent *agent);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options that all commands have which record: how they are spelt, and what they mean. */
+#ifndef OTEL_BPF_OPTIONS_H
+#define OTEL_BPF_OPTIONS_H
+
+#include <getopt.h>
+
+#include "agent.h"
+
+enum { OPTION_ENDPOINT = 512, OPTION_SERVICE_NAME, OPTION_RING_SIZE, OPTION_SETTINGS };
+
+/* For getopt_long(): the short ones, and entries of the table of long ones. */
+#define OPTIONS_SHORT "e:vh"
+#define OPTIONS_LONG                                                                               \
+	{"exporter", required_argument, NULL, 'e'},                                                \
+		{"endpoint", required_argument, NULL, OPTION_ENDPOINT},                            \
+		{"service-name", required_argument, NULL, OPTION_SERVICE_NAME},                    \
+		{"ring-size", required_argument, NULL, OPTION_RING_SIZE},                          \
+		{"settings", required_argument, NULL, OPTION_SETTINGS},                            \
+		{"verbose", no_argument, NULL, 'v'},                                               \
+	{                                                                                          \
+		"help", no_argument, NULL, 'h'                                                     \
+	}
+
+/* What --help says of them. */
+extern const char options_help[];
+
+/**
+ * Takes what getopt_long() returned. Returns 0, or -EINVAL after saying what is wrong: also with an
+ * option that nobody knows, or one that lacks its argument. @command is for messages.
+ */
+int options_take(struct agent_options *options, int option, const char *command, char **argv);
+
+#endif
