@@ -166,7 +166,7 @@ fuzz: ## Hostile events and headers, for FUZZ_SECONDS each
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
 		$(filter-out userspace/main.c userspace/cmd_% userspace/capture.c userspace/probe.c \
 		userspace/images.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
-		$(addprefix exporter/,span.c wire.c)
+		$(addprefix exporter/,account.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
 		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c
 	$(Q)$(BUILD)/fuzz/intake -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus/intake

@@ -39,8 +39,10 @@ void scope_unref(struct scope *scope)
 
 void resource_unref(struct resource *resource)
 {
-	if (resource && last(&resource->references))
-		free(resource);
+	if (!resource || !last(&resource->references))
+		return;
+	account_unref(resource->account);
+	free(resource);
 }
 
 void span_unref(struct span *span)

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "account.h"
+
 /* A piece of memory that somebody else owns. */
 struct bytes {
 	const uint8_t *data;
@@ -21,6 +23,7 @@ struct bytes {
 /* Who made the spans: one per process and state of its resource. */
 struct resource {
 	atomic_uint references;
+	struct account *account;   /* of the process; holds a reference; may be NULL */
 	struct bytes encoded;	   /* body of OTLP's Resource: fields 1 (attributes), valid */
 	struct bytes schema_url;   /* of the resource; may be empty */
 	struct bytes service_name; /* for people */
@@ -73,6 +76,15 @@ struct span {
 struct span *span_new(size_t size, uint8_t **room);
 struct scope *scope_new(size_t size, uint8_t **room);
 struct resource *resource_new(size_t size, uint8_t **room);
+
+/*
+ * Where the fate of a span is noted; may be NULL. Not the span's own reference, but its resource's:
+ * counting references once more would cost each span as much as the rest of its accounting.
+ */
+static inline struct account *span_account(const struct span *span)
+{
+	return span->resource ? span->resource->account : NULL;
+}
 
 /** Take one more reference; returns its argument. */
 struct span *span_ref(struct span *span);

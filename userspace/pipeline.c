@@ -139,6 +139,22 @@ int pipeline_new(const char *list, const char *endpoint, struct pipeline **out)
 	return 0;
 }
 
+size_t pipeline_exporters(const struct pipeline *pipeline)
+{
+	return pipeline->count;
+}
+
+const char *pipeline_exporter_name(const struct pipeline *pipeline, size_t slot)
+{
+	return exporter_name(pipeline->exporters[slot]);
+}
+
+void pipeline_exporter_counts(const struct pipeline *pipeline, size_t slot,
+			      struct exporter_counts *out)
+{
+	exporter_counts(pipeline->exporters[slot], out);
+}
+
 void pipeline_submit(struct pipeline *pipeline, struct span *span)
 {
 	for (size_t i = 0; i < pipeline->count; i++)

@@ -23,6 +23,14 @@ struct pipeline;
  */
 int pipeline_new(const char *list, const char *endpoint, struct pipeline **out);
 
+/** How many exporters there are: so many slots the accounts of processes need. */
+size_t pipeline_exporters(const struct pipeline *pipeline);
+
+/** Of the exporter that has slot @slot < pipeline_exporters() in the accounts. */
+const char *pipeline_exporter_name(const struct pipeline *pipeline, size_t slot);
+void pipeline_exporter_counts(const struct pipeline *pipeline, size_t slot,
+			      struct exporter_counts *out);
+
 void pipeline_submit(struct pipeline *pipeline, struct span *span);
 
 /** Lets what waits leave within @timeout_ms, and says what did not. */
