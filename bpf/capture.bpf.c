@@ -15,13 +15,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* A process that the agent follows. The key is its tgid. */
-struct followed {
-	__u32 announced; /* 1 + the exec whose anchor the agent has been sent */
-	__u32 reserved;
-	__u64 anchor; /* where that is in the process's memory */
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20); /* the agent sets it */
@@ -51,7 +44,7 @@ volatile __u64 ring_quarter = 4 << 20;
 
 volatile __u64 not_followed;   /* processes that did not fit into the map */
 volatile __u64 losses_unknown; /* spans lost of processes that did not fit into `losses` */
-volatile __u64 lives_lost;     /* forks, execs and exits that did not fit into the ring */
+volatile __u64 lives_lost;     /* forks and execs that did not fit into the ring */
 
 static __always_inline __u64 wakeup(void)
 {
@@ -120,6 +113,16 @@ static __noinline void count_loss(const struct process_id *process, __u32 reason
 	__sync_fetch_and_add(&counts->spans[reason], spans);
 }
 
+/* Has the owner of a buffer handed over, meanwhile, what was copied to @copied? */
+static __always_inline bool moved(const void *buffer, const void *copied)
+{
+	const __u64 at = offsetof(struct otel_buffer, position);
+	__u64 position = 0;
+
+	return bpf_probe_read_user(&position, sizeof(position), buffer + at) ||
+	       position != *(const volatile __u64 *)(copied + at);
+}
+
 /*
  * Copies @size bytes of the process's memory into an event. Straight into reserved ring space, in
  * constant size classes: kernels before 5.19 know no other way, it is the cheapest, and per-CPU
@@ -138,13 +141,20 @@ static __noinline void count_loss(const struct process_id *process, __u32 reason
 			bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);                              \
 			return LOSS_UNREADABLE;                                                    \
 		}                                                                                  \
+		if (walked && moved(from, event + 1)) {                                            \
+			bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);                              \
+			return LOSSES;                                                             \
+		}                                                                                  \
 		bpf_ringbuf_submit(event, wakeup());                                               \
 		return LOSSES;                                                                     \
 	}
 
-/* Returns enum loss, LOSSES if nothing is lost. */
+/*
+ * Returns enum loss, LOSSES if nothing is lost. @walked: a buffer whose owner may be running. If it
+ * hands it over while we copy, what we have is a mixture, and of no use: it is in the ring already.
+ */
 static __always_inline __u32 copy(__u32 kind, const void *from, __u64 size,
-				  const struct process_id *process)
+				  const struct process_id *process, bool walked)
 {
 	struct event *event;
 
@@ -172,19 +182,16 @@ static __noinline int announce(__u64 anchor, const struct process_id *process)
 				(const void *)anchor + offsetof(struct otel_anchor, size)) ||
 	    size > sizeof(struct otel_anchor))
 		return 1; /* garbage: no use in trying again */
-	return copy(EVENT_ANCHOR, (const void *)anchor, size, process) != LOSS_RING_FULL;
+	return copy(EVENT_ANCHOR, (const void *)anchor, size, process, false) != LOSS_RING_FULL;
 }
 
-/* Copies a buffer of @size bytes, header included, and counts what cannot be. */
-static __noinline int take(const void *buffer, __u64 size, const struct process_id *process)
+/* Of a buffer that could not be copied, how much was in it. */
+static __noinline int count_untaken(const void *buffer, __u64 size, const struct process_id *process,
+				    __u32 reason)
 {
 	__u64 started = 0, before = 0;
-	__u32 reason;
 
-	if (!process)
-		return 0;
-	reason = copy(EVENT_FLUSH, buffer, size, process);
-	if (reason == LOSSES)
+	if (!process || reason >= LOSSES)
 		return 0;
 	bpf_probe_read_user(&started, sizeof(started), buffer + offsetof(struct otel_buffer, started));
 	bpf_probe_read_user(&before, sizeof(before),
@@ -193,19 +200,52 @@ static __noinline int take(const void *buffer, __u64 size, const struct process_
 	return 0;
 }
 
+/*
+ * Copies a buffer of @size bytes, header included, that its owner hands over, and counts what cannot
+ * be.
+ */
+static __noinline int take(const void *buffer, __u64 size, const struct process_id *process)
+{
+	if (!process)
+		return 0;
+	return count_untaken(buffer, size, process, copy(EVENT_FLUSH, buffer, size, process, false));
+}
+
+/* The same for one that its owner may be writing to. */
+static __noinline int take_walked(const void *buffer, __u64 size, const struct process_id *process)
+{
+	if (!process)
+		return 0;
+	return count_untaken(buffer, size, process, copy(EVENT_FLUSH, buffer, size, process, true));
+}
+
+/*
+ * The entry of @process, if the agent follows it. One whose end nobody saw stays until the agent
+ * finds out: it is not of the next process with this pid.
+ */
+static __always_inline struct followed *find(const struct process_id *process)
+{
+	__u32 tgid = process->pid;
+	struct followed *it = bpf_map_lookup_elem(&followed, &tgid);
+
+	if (!it || it->ended || (it->start_time && it->start_time != process->start_time))
+		return NULL;
+	return it;
+}
+
 SEC("uprobe")
 int capture_flush(struct pt_regs *ctx)
 {
-	__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32);
 	const void *buffer = (const void *)PT_REGS_PARM1(ctx);
 	__u64 size = PT_REGS_PARM2(ctx);
-	struct followed *process = bpf_map_lookup_elem(&followed, &tgid);
 	struct process_id id = {};
+	struct followed *process;
 	__u64 anchor = 0;
 
+	identify_current(&id);
+	process = find(&id);
 	if (!process)
 		return 0;
-	identify_current(&id);
 	if (process->announced != id.execs + 1) {
 		bpf_probe_read_user(&anchor, sizeof(anchor), buffer + offsetof(struct otel_buffer, anchor));
 		process->anchor = anchor;
@@ -216,17 +256,30 @@ int capture_flush(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+/*
+ * ---- Lives ----
+ *
+ * Each of these programs is there twice. On preemptible kernels from 7.1 on the kernel skips a program
+ * that runs on this CPU already, in a task that was preempted; then the other one does its work, and
+ * else it finds the work done.
+ */
+static __always_inline int on_fork_once(struct task_struct *parent, struct task_struct *child)
 {
-	__u32 from = (__u32)BPF_CORE_READ(parent, tgid), to = (__u32)BPF_CORE_READ(child, tgid);
-	struct followed fresh = {};
+	struct process_id id = {}, parent_id = {};
+	struct followed fresh = {}, *before;
 	struct event *event;
-	struct process_id id = {};
 
-	if (from == to || !bpf_map_lookup_elem(&followed, &from))
+	identify(parent, &parent_id);
+	identify(child, &id);
+	if (id.pid == parent_id.pid || !find(&parent_id))
 		return 0;
-	if (bpf_map_update_elem(&followed, &to, &fresh, BPF_ANY)) {
+	before = bpf_map_lookup_elem(&followed, &id.pid);
+	if (before && before->start_time == id.start_time)
+		return 0; /* the other program was here */
+	if (before && before->ended)
+		__sync_fetch_and_add(&lives_lost, 1);
+	fresh.start_time = id.start_time;
+	if (bpf_map_update_elem(&followed, &id.pid, &fresh, BPF_ANY)) {
 		__sync_fetch_and_add(&not_followed, 1);
 		return 0;
 	}
@@ -235,18 +288,27 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		__sync_fetch_and_add(&lives_lost, 1);
 		return 0;
 	}
-	identify(child, &id);
 	fill(event, EVENT_FORK, sizeof(struct event_fork), &id);
-	identify(parent, &id);
-	((struct event_fork *)(event + 1))->parent = id;
+	((struct event_fork *)(event + 1))->parent = parent_id;
 	bpf_ringbuf_submit(event, wakeup());
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binary)
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
+	return on_fork_once(parent, child);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork_again, struct task_struct *parent, struct task_struct *child)
+{
+	return on_fork_once(parent, child);
+}
+
+static __always_inline int on_exec_once(struct task_struct *task, struct linux_binprm *binary)
+{
+	struct followed *process;
 	struct process_id id = {};
 	struct event *event;
 	struct event_exec *exec;
@@ -254,8 +316,12 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	__u64 begin, size;
 	long filename;
 
-	if (!bpf_map_lookup_elem(&followed, &tgid))
+	identify(task, &id);
+	process = find(&id);
+	if (!process || process->executed == id.execs + 1)
 		return 0;
+	process->executed = id.execs + 1;
+	process->start_time = id.start_time;
 	event = bpf_ringbuf_reserve(&ring,
 				    sizeof(*event) + sizeof(*exec) + EVENT_FILENAME_MAX +
 					    EVENT_ARGUMENTS_MAX,
@@ -271,6 +337,9 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	filename = filename > 0 ? filename - 1 : 0; /* without NUL */
 	if (filename >= EVENT_FILENAME_MAX)
 		filename = 0;
+	exec->name[0] = 0;
+	bpf_probe_read_kernel_str(exec->name, sizeof(exec->name),
+				  BPF_CORE_READ(binary, file, f_path.dentry, d_name.name));
 	begin = BPF_CORE_READ(task, mm, arg_start);
 	size = BPF_CORE_READ(task, mm, arg_end) - begin;
 	if (size > EVENT_ARGUMENTS_MAX)
@@ -281,10 +350,21 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		size = 0;
 	exec->filename_size = (__u32)filename;
 	exec->arguments_size = (__u32)size;
-	identify(task, &id);
 	fill(event, EVENT_EXEC, sizeof(*exec) + (__u32)filename + (__u32)size, &id);
 	bpf_ringbuf_submit(event, wakeup());
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binary)
+{
+	return on_exec_once(task, binary);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec_again, struct task_struct *task, int old_pid, struct linux_binprm *binary)
+{
+	return on_exec_once(task, binary);
 }
 
 /*
@@ -375,7 +455,7 @@ static long take_thread(const void *map, const void *key, const void *value, str
 					buffer + offsetof(struct otel_buffer, committed)) ||
 		    !committed || committed > OTEL_FLUSH_MAX)
 			continue;
-		take(buffer, sizeof(struct otel_buffer) + committed, &walk->id);
+		take_walked(buffer, sizeof(struct otel_buffer) + committed, &walk->id);
 	}
 	return walk->owner != 0;
 }
@@ -398,50 +478,6 @@ static __noinline int take_all(const struct process_id *process, __u64 anchor, _
 	return 0;
 }
 
-static __always_inline int exited(struct task_struct *task, bool memory)
-{
-	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
-	struct process_id id = {};
-	struct followed *process;
-	struct event *event;
-	int status;
-
-	/* Threads that are left will come here, too; the last one tells. */
-	if (BPF_CORE_READ(task, signal, live.counter))
-		return 0;
-	process = bpf_map_lookup_elem(&followed, &tgid);
-	if (!process)
-		return 0;
-	identify(task, &id);
-	if (memory && process->announced == id.execs + 1)
-		take_all(&id, process->anchor, 0);
-	event = bpf_ringbuf_reserve(&ring, sizeof(*event) + sizeof(struct event_exit), 0);
-	if (event) {
-		status = BPF_CORE_READ(task, signal, group_exit_code);
-		if (!status)
-			status = BPF_CORE_READ(task, group_leader, exit_code);
-		fill(event, EVENT_EXIT, sizeof(struct event_exit), &id);
-		((struct event_exit *)(event + 1))->status = status;
-		bpf_ringbuf_submit(event, wakeup());
-	} else {
-		__sync_fetch_and_add(&lives_lost, 1);
-	}
-	bpf_map_delete_elem(&followed, &tgid);
-	return 0;
-}
-
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
-{
-	return exited(task, false);
-}
-
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit_with_memory, struct task_struct *task)
-{
-	return exited(task, true);
-}
-
 static __always_inline __u64 thread_pointer(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -453,21 +489,104 @@ static __always_inline __u64 thread_pointer(void)
 #endif
 }
 
-/* Each dying thread hands over its own buffers: who is the last one cannot be known yet. */
-static __always_inline int take_of_current(__u64 owner)
+/* Of a process that is going: what was there for the agent to find, and can it be read? */
+static __noinline int take_last(const struct process_id *process, __u64 anchor, __u64 owner)
 {
-	__u32 tgid = (__u32)(bpf_get_current_pid_tgid() >> 32);
-	struct followed *process = bpf_map_lookup_elem(&followed, &tgid);
-	struct process_id id = {};
+	__u32 magic = 0;
 
 	if (!process)
 		return 0;
-	identify_current(&id);
-	if (process->announced == id.execs + 1)
-		take_all(&id, process->anchor, owner);
+	/* The kernel takes memory away from victims that do not die fast enough. */
+	if (bpf_probe_read_user(&magic, sizeof(magic),
+				(const void *)anchor + offsetof(struct otel_anchor, magic)))
+		count_loss(process, LOSS_UNREADABLE, 0, 0);
+	else
+		take_all(process, anchor, owner);
 	return 0;
 }
 
+static __always_inline int exited(struct task_struct *task, bool memory)
+{
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct process_id id = {};
+	struct event_exit exit;
+	struct followed *process;
+	struct event *event;
+	__u64 owner;
+
+	identify(task, &id);
+	process = find(&id);
+	if (!process)
+		return 0;
+	if (BPF_CORE_READ(signal, live.counter)) {
+		/*
+		 * Threads that are left will come here, too, and the last one tells of all. Unless
+		 * one of them executes another program: until now this one may have written.
+		 */
+		owner = memory && BPF_CORE_READ(signal, group_exec_task) ? thread_pointer() : 0;
+		if (owner && process->announced == id.execs + 1)
+			take_last(&id, process->anchor, owner);
+		return 0;
+	}
+	if (memory && process->announced == id.execs + 1)
+		take_last(&id, process->anchor, 0);
+	exit.status = BPF_CORE_READ(signal, group_exit_code);
+	if (!exit.status)
+		exit.status = BPF_CORE_READ(task, group_leader, exit_code);
+	exit.out_of_memory = BPF_CORE_READ(signal, oom_mm) != NULL;
+	event = bpf_ringbuf_reserve(&ring, sizeof(*event) + sizeof(struct event_exit), 0);
+	if (event) {
+		fill(event, EVENT_EXIT, sizeof(struct event_exit), &id);
+		*(struct event_exit *)(event + 1) = exit;
+		bpf_ringbuf_submit(event, wakeup());
+		bpf_map_delete_elem(&followed, &id.pid);
+	} else {
+		process->exit = exit;
+		process->execs = id.execs;
+		process->start_time = id.start_time;
+		process->ended = 1;
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	return exited(task, false);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_again, struct task_struct *task)
+{
+	return exited(task, false);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_with_memory, struct task_struct *task)
+{
+	return exited(task, true);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_with_memory_again, struct task_struct *task)
+{
+	return exited(task, true);
+}
+
+/* What the current process holds: all of it, or, with @owner, what one of its threads does. */
+static __always_inline int take_of_current(__u64 owner)
+{
+	struct process_id id = {};
+	struct followed *process;
+
+	identify_current(&id);
+	process = find(&id);
+	if (process && process->announced == id.execs + 1)
+		take_last(&id, process->anchor, owner);
+	return 0;
+}
+
+/* Each dying thread hands over its own buffers: who is the last one cannot be known yet. */
 SEC("kprobe/do_exit")
 int on_dying(struct pt_regs *ctx)
 {
@@ -495,15 +614,35 @@ int BPF_PROG(on_fatal_signal, int signal, const void *info, struct k_sigaction *
 }
 
 /*
- * An exec is on its way and the old program's memory is still there. If it fails after all, the
- * process goes on, and hands over again what was taken here.
+ * An exec is on its way and the old program's memory is still there. Other threads go on until the
+ * kernel ends them, and leave what they write until then by the hooks above.
  */
+static __always_inline int prepare_exec(void)
+{
+	struct process_id id = {};
+	struct followed *process;
+
+	identify_current(&id);
+	process = find(&id);
+	if (!process || process->announced != id.execs + 1 || process->prepared == id.execs + 1)
+		return 0;
+	process->prepared = id.execs + 1; /* it will not come back: what fails now kills it */
+	return take_last(&id, process->anchor, 0);
+}
+
 SEC("tp_btf/sched_prepare_exec")
 int BPF_PROG(on_prepare_exec, struct task_struct *task)
 {
-	return take_of_current(0);
+	return prepare_exec();
 }
 
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec_again, struct task_struct *task)
+{
+	return prepare_exec();
+}
+
+/* If this one fails after all, the process goes on, and hands over again what was taken here. */
 SEC("kprobe/begin_new_exec")
 int on_begin_exec(struct pt_regs *ctx)
 {

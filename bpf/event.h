@@ -39,17 +39,37 @@ struct event_fork {
 	struct process_id parent;
 };
 
+#define EVENT_NAME_MAX 256
+#define EVENT_FILENAME_MAX 1024
+#define EVENT_ARGUMENTS_MAX 4096
+
 struct event_exec {
-	otel_u32 filename_size; /* without NUL */
+	otel_u32 filename_size; /* as it was given to execve(2), without NUL */
 	otel_u32 arguments_size; /* "arg\0arg\0", cut at EVENT_ARGUMENTS_MAX */
+	char name[EVENT_NAME_MAX]; /* of the file, without a folder, with NUL; "": not known */
 };
 
 struct event_exit {
 	otel_s32 status; /* as wait(2) has it */
+	otel_u32 out_of_memory; /* the kernel chose it as a victim */
 };
 
-#define EVENT_FILENAME_MAX 1024
-#define EVENT_ARGUMENTS_MAX 4096
+/*
+ * A process that the agent follows: the value of the map `followed`, whose key is its tgid. Both
+ * sides write to it, user space before the process runs, and once it is gone.
+ */
+struct followed {
+	otel_u64 start_time; /* 0: not known yet */
+	otel_u64 anchor; /* where that is in the process's memory */
+	otel_u32 announced; /* 1 + the exec whose anchor the agent has been sent */
+	otel_u32 executed; /* 1 + the exec that the agent has been told of */
+	otel_u32 prepared; /* 1 + the exec whose memory was read because another was to follow */
+	/* The process has ended, and the ring had no room to say so. */
+	otel_u32 ended;
+	otel_u32 execs;
+	struct event_exit exit;
+	otel_u32 reserved;
+};
 
 /* Why something that a process handed over did not reach the ring. */
 enum loss {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "detect.h"
 #include "images.h"
 #include "intake.h"
 #include "log.h"
@@ -19,6 +20,7 @@
 #include "stacks.h"
 
 #define MAX_OPEN_SPANS 1000000u
+#define SWEEP_NS 100000000u
 #define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
 #define FLUSH_STARTS_MAX (OTEL_FLUSH_MAX / (sizeof(struct otel_record) + sizeof(struct otel_start)))
 #define STOP_MS 5000u /* for what is on its way out at the end */
@@ -43,6 +45,7 @@ struct agent {
 	int epoll;
 	bool busy; /* the last turn found something in the ring */
 	uint64_t next_look;
+	uint64_t next_sweep;
 	struct report report;
 	size_t source_count;
 	struct source sources[MAX_SOURCES];
@@ -179,12 +182,49 @@ int agent_watch(struct agent *agent, int fd, void (*ready)(void *self), void *se
 	return add_source(agent, fd, ready, self, NULL);
 }
 
+/* Ends that did not fit into the ring, and those that no program of ours saw. */
+static bool on_swept(void *self, const struct process_id *process, const struct event_exit *exit)
+{
+	struct agent *agent = self;
+	struct {
+		struct event event;
+		struct event_exit exit;
+	} told = {
+		.event = {
+			.kind = EVENT_EXIT,
+			.size = sizeof(told.exit),
+			.process = *process,
+			.time = now_ns(),
+		},
+	};
+
+	if (exit) {
+		told.exit = *exit;
+		on_event(agent, &told, sizeof(told));
+		return true;
+	}
+	if (!detect_ended(process))
+		return false;
+	/* It may have ended just now, and have been seen. */
+	capture_read(agent->capture);
+	if (!capture_follows(agent->capture, process->pid))
+		return false;
+	intake_vanished(agent->intake, process);
+	look_event(agent->look, &told.event);
+	stacks_event(agent->stacks, &told.event);
+	return true;
+}
+
 static void tick(struct agent *agent)
 {
 	uint64_t now = now_ns();
 
 	capture_losses(agent->capture, on_lost, agent);
 	intake_tick(agent->intake, now);
+	if (now >= agent->next_sweep) {
+		capture_sweep(agent->capture, on_swept, agent);
+		agent->next_sweep = now + SWEEP_NS;
+	}
 	if (now >= agent->next_look) {
 		look_at_all(agent->look, now);
 		agent->next_look = now + LOOK_NS;
@@ -306,7 +346,7 @@ int agent_follow(struct agent *agent, pid_t pid, const char *name)
 
 size_t agent_attached(const struct agent *agent)
 {
-	return images_attached(agent->images);
+	return images_attached(agent->images, NULL);
 }
 
 size_t agent_followed(struct agent *agent)
@@ -326,6 +366,7 @@ void agent_stop(struct agent *agent)
 	pipeline_stop(agent->pipeline, STOP_MS);
 	intake_counts(agent->intake, &agent->report.counts);
 	capture_faults(agent->capture, &agent->report.faults);
+	agent->report.images = images_attached(agent->images, &agent->report.longest_ms);
 	report_say(&agent->report);
 	if (agent->options->verbose) {
 		report_say_all(&agent->report);

@@ -2,6 +2,7 @@
 #include "assemble.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,35 +298,49 @@ static void cut(struct assembler *as, struct open_span *span, uint64_t end)
 	finish(as, span);
 }
 
-static void explain_death(int status, char *text, size_t room)
-{
-	const char *name;
+/* What the exception of a process that died so is called, and what is to be said of it. */
+struct death {
+	char type[16];
+	char message[80];
+};
 
-	if (WIFSIGNALED(status)) {
-		name = sigabbrev_np(WTERMSIG(status));
-		if (name)
-			snprintf(text, room, "process killed by SIG%s", name);
-		else
-			snprintf(text, room, "process killed by signal %d", WTERMSIG(status));
-	} else {
-		snprintf(text, room, "process exited with status %d before the span ended",
-			 WEXITSTATUS(status));
+static struct death explain_death(const struct process *process)
+{
+	int status = process->exit_status, signal = WTERMSIG(status);
+	const char *name = sigabbrev_np(signal);
+	struct death death = {"exit", ""};
+
+	if (!WIFSIGNALED(status)) {
+		snprintf(death.message, sizeof(death.message),
+			 "process exited with status %d before the span ended", WEXITSTATUS(status));
+		return death;
 	}
+	if (name)
+		snprintf(death.type, sizeof(death.type), "SIG%s", name);
+	else
+		snprintf(death.type, sizeof(death.type), "signal %d", signal);
+	snprintf(death.message, sizeof(death.message), "process killed by %s", death.type);
+	if (signal == SIGKILL && process->out_of_memory)
+		death = (struct death){"OOMKilled", "process killed by SIGKILL: out of memory"};
+	return death;
 }
 
 void assembler_end(struct assembler *as, struct process *process, uint64_t now)
 {
-	char why[80];
+	struct death death = explain_death(process);
 
-	explain_death(process->exit_status, why, sizeof(why));
 	while (!list_empty(&process->open)) {
 		struct open_span *span = list_entry(process->open.next, struct open_span, sibling);
 
 		if (span->started && !span->ended) {
 			merge(as, span);
 			open_mark(span, "otelbpf.cut_short");
-			if (process->exit_status)
-				open_fail(span, why);
+			if (process->exit_status > 0)
+				open_fail(span, death.type, death.message,
+					  now + (uint64_t)span->host_offset, &as->scratch);
+			/* Nobody saw its end: what it held then is missing. */
+			else if (process->exit_status < 0)
+				span->damaged = true;
 		}
 		cut(as, span, now);
 	}

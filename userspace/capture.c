@@ -23,12 +23,7 @@ enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
 #define NAP_MS 5	/* between looks while records come */
 #define SLEEP_MS 500	/* when none came for a while: then the first one wakes us */
 #define NAPS_TO_SLEEP 4 /* empty looks before that */
-
-struct followed_value {
-	uint32_t announced;
-	uint32_t reserved;
-	uint64_t anchor;
-};
+#define SWEEP_MAX 64	/* processes at a time */
 
 /* An image that is attached to. */
 struct attached {
@@ -48,6 +43,7 @@ struct capture {
 	struct sampling sampling;
 	struct attached *attached;
 	size_t attached_count;
+	uint32_t swept; /* the process that capture_sweep() has looked at last */
 };
 
 static int silent(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -150,11 +146,14 @@ static void choose_ends(struct capture_bpf *bpf)
 		bool wanted;
 	} choices[] = {
 		{bpf->progs.on_exit_with_memory, memory_at_exit && loops},
+		{bpf->progs.on_exit_with_memory_again, memory_at_exit && loops},
 		{bpf->progs.on_exit, !(memory_at_exit && loops)},
+		{bpf->progs.on_exit_again, !(memory_at_exit && loops)},
 		{bpf->progs.on_dying, !memory_at_exit && loops},
 		{bpf->progs.on_fatal_signal,
 		 !memory_at_exit && loops && tracepoint_arguments(btf, "signal_deliver") == 3},
 		{bpf->progs.on_prepare_exec, prepare_exec && loops},
+		{bpf->progs.on_prepare_exec_again, prepare_exec && loops},
 		{bpf->progs.on_begin_exec, !prepare_exec && loops},
 	};
 
@@ -368,7 +367,7 @@ int capture_sample(struct capture *capture, const struct sampling *sampling)
 
 int capture_follow(struct capture *capture, uint32_t pid)
 {
-	struct followed_value value = {0};
+	struct followed value = {0};
 
 	return bpf_map__update_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value,
 				    sizeof(value), BPF_ANY);
@@ -376,7 +375,7 @@ int capture_follow(struct capture *capture, uint32_t pid)
 
 bool capture_follows(struct capture *capture, uint32_t pid)
 {
-	struct followed_value value;
+	struct followed value;
 
 	return !bpf_map__lookup_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value,
 				     sizeof(value), 0);
@@ -392,6 +391,31 @@ size_t capture_followed(struct capture *capture, uint32_t *pids, size_t max)
 		previous = &pids[n++];
 	}
 	return n;
+}
+
+void capture_sweep(struct capture *capture,
+		   bool (*gone)(void *self, const struct process_id *process, const struct event_exit *exit),
+		   void *self)
+{
+	struct bpf_map *map = capture->bpf->maps.followed;
+	uint32_t key;
+
+	for (int i = 0; i < SWEEP_MAX; i++) {
+		struct followed value;
+		struct process_id id;
+
+		if (bpf_map__get_next_key(map, capture->swept ? &capture->swept : NULL, &key, sizeof(key))) {
+			capture->swept = 0;
+			return;
+		}
+		capture->swept = key;
+		if (bpf_map__lookup_elem(map, &key, sizeof(key), &value, sizeof(value), 0) ||
+		    !value.start_time)
+			continue;
+		id = (struct process_id){key, value.execs, value.start_time};
+		if (gone(self, &id, value.ended ? &value.exit : NULL))
+			bpf_map__delete_elem(map, &key, sizeof(key), 0);
+	}
 }
 
 int capture_fd(const struct capture *capture)

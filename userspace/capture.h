@@ -52,6 +52,16 @@ bool capture_follows(struct capture *capture, uint32_t pid);
 /** Writes up to @max pids of followed processes; returns how many there are at least. */
 size_t capture_followed(struct capture *capture, uint32_t *pids, size_t max);
 
+/**
+ * Looks at some of the followed processes, at others the next time: @gone is called with @exit for
+ * one whose end did not fit into the ring, and with NULL for the others, of which it has to find out
+ * whether they ended unseen. What it returns true for is no longer followed.
+ */
+void capture_sweep(struct capture *capture,
+		   bool (*gone)(void *self, const struct process_id *process,
+				const struct event_exit *exit),
+		   void *self);
+
 /** A descriptor for epoll: readable when the ring should be looked at. */
 int capture_fd(const struct capture *capture);
 
@@ -72,7 +82,7 @@ struct capture_faults {
 	uint64_t probes_missed;	 /* runs of programs that the kernel skipped */
 	uint64_t not_followed;	 /* descendants that did not fit into the table */
 	uint64_t losses_unknown; /* spans lost of processes that did not fit into theirs */
-	uint64_t lives_lost;	 /* forks, execs and exits that did not fit into the ring */
+	uint64_t lives_lost;	 /* forks and execs that did not fit into the ring */
 };
 void capture_faults(struct capture *capture, struct capture_faults *out);
 

@@ -27,6 +27,12 @@ int detect_clock(uint32_t pid);
 /** Is it still there? */
 bool detect_alive(const struct process_id *id);
 
+/**
+ * Has it ended for certain, with all of its threads? Only start_time and pid count. False, too, if
+ * our /proc has other pids than the host.
+ */
+bool detect_ended(const struct process_id *id);
+
 int facts_copy(struct facts *to, const struct facts *from);
 void facts_free(struct facts *facts);
 

@@ -31,6 +31,7 @@ struct images {
 	struct file *buckets[BUCKETS];
 	size_t count;
 	size_t attached;
+	double longest_ms; /* that attaching took */
 };
 
 struct images *images_new(struct capture *capture)
@@ -54,8 +55,10 @@ void images_free(struct images *images)
 	free(images);
 }
 
-size_t images_attached(const struct images *images)
+size_t images_attached(const struct images *images, double *longest_ms)
 {
+	if (longest_ms)
+		*longest_ms = images->longest_ms;
 	return images->attached;
 }
 
@@ -75,6 +78,7 @@ static bool attach(struct images *images, int fd, const char *name, struct image
 {
 	struct timespec begin, end;
 	int ret = image_read(fd, image);
+	double took;
 
 	if (ret < 0)
 		log_error("%s: its otel-bpf note makes no sense (%s): not attached; "
@@ -86,9 +90,10 @@ static bool attach(struct images *images, int fd, const char *name, struct image
 	if (capture_attach(images->capture, fd, name, image))
 		return false;
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	log_debug("attached to %s in %.1f ms", name,
-		  (double)(end.tv_sec - begin.tv_sec) * 1e3 +
-			  (double)(end.tv_nsec - begin.tv_nsec) / 1e6);
+	took = (double)(end.tv_sec - begin.tv_sec) * 1e3 + (double)(end.tv_nsec - begin.tv_nsec) / 1e6;
+	if (took > images->longest_ms)
+		images->longest_ms = took;
+	log_debug("attached to %s in %.1f ms", name, took);
 	return true;
 }
 

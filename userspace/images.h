@@ -24,7 +24,7 @@ void images_free(struct images *images);
  */
 const struct image *images_offer(struct images *images, const char *path, const char *name);
 
-/** How many files are attached to. */
-size_t images_attached(const struct images *images);
+/** How many files are attached to, and how long it took for the slowest of them, if @longest_ms. */
+size_t images_attached(const struct images *images, double *longest_ms);
 
 #endif

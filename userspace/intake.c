@@ -153,6 +153,7 @@ static void end_process(struct intake *intake, struct process *process, int stat
 	struct list *link;
 
 	process->exit_status = status;
+	intake->counts.vanished += status < 0;
 	assembler_end(intake->assembler, process, at);
 	for (link = process->streams.next; link != &process->streams; link = link->next)
 		drop_pieces(intake, list_entry(link, struct stream, sibling));
@@ -178,8 +179,9 @@ static struct process *add_process(struct intake *intake, const struct process_i
 {
 	struct process *before = process_find_replaced(&intake->processes, id), *process;
 
+	/* Of an exec only the next program tells. */
 	if (before)
-		end_process(intake, before, 0, now);
+		end_process(intake, before, before->id.start_time == id->start_time ? 0 : -1, now);
 	forget_ended(intake);
 	if (intake->processes.n >= PROCESSES_MAX) {
 		end_process(intake,
@@ -190,8 +192,12 @@ static struct process *add_process(struct intake *intake, const struct process_i
 	process = process_add(&intake->processes, id);
 	if (process)
 		process->heard = now;
-	if (process && before)
+	if (process && before && before->id.start_time == id->start_time) {
 		process->facts.parent_pid = before->facts.parent_pid;
+		/* If it is gone before /proc is read. */
+		memcpy(process->facts.container, before->facts.container,
+		       sizeof(process->facts.container));
+	}
 	return process;
 }
 
@@ -273,6 +279,22 @@ static int take_fork(struct intake *intake, const struct event *event, struct by
 	return 0;
 }
 
+/*
+ * What /proc does not tell any more. The path that was given to execve(2) may be a link's or a
+ * script's: then only the file's own name is known.
+ */
+static char *executable_of(const struct event_exec *exec, const char *path)
+{
+	size_t name = strlen(exec->name), size = exec->filename_size;
+
+	if (!name)
+		return size ? strndup(path, size) : NULL;
+	if (size > name && *path == '/' && path[size - name - 1] == '/' &&
+	    !memcmp(path + size - name, exec->name, name))
+		return strndup(path, size);
+	return strdup(exec->name);
+}
+
 static int take_exec(struct intake *intake, const struct event *event, struct bytes body)
 {
 	struct event_exec exec;
@@ -283,6 +305,7 @@ static int take_exec(struct intake *intake, const struct event *event, struct by
 	if (body.size < sizeof(exec))
 		return -EBADMSG;
 	memcpy(&exec, body.data, sizeof(exec));
+	exec.name[sizeof(exec.name) - 1] = '\0';
 	strings = (const char *)body.data + sizeof(exec);
 	if ((uint64_t)exec.filename_size + exec.arguments_size > body.size - sizeof(exec))
 		return -EBADMSG;
@@ -295,9 +318,8 @@ static int take_exec(struct intake *intake, const struct event *event, struct by
 	}
 	detect(process);
 	facts = &process->facts;
-	/* The path in the event may be relative, or a script's: only if there is no better one. */
-	if (!facts->executable && exec.filename_size)
-		facts->executable = strndup(strings, exec.filename_size);
+	if (!facts->executable)
+		facts->executable = executable_of(&exec, strings);
 	if (!facts->command && exec.arguments_size)
 		facts->command = strndup(strings + exec.filename_size, exec.arguments_size);
 	return 0;
@@ -312,8 +334,13 @@ static int take_exit(struct intake *intake, const struct event *event, struct by
 		return -EBADMSG;
 	memcpy(&it, body.data, sizeof(it));
 	process = process_find(&intake->processes, &event->process);
-	if (process && !process->ended)
+	/* An exec can fail after the old program is gone: nobody tells of the next one, but this. */
+	if (!process)
+		process = process_find_replaced(&intake->processes, &event->process);
+	if (process && !process->ended && process->id.start_time == event->process.start_time) {
+		process->out_of_memory = it.out_of_memory;
 		end_process(intake, process, it.status, event->time);
+	}
 	return 0;
 }
 
@@ -636,10 +663,22 @@ static void look_for_silent(struct intake *intake)
 			return;
 		/* A /proc of another pid namespace knows nobody: only believe one that did. */
 		if (it->facts.seen && !detect_alive(&it->id))
-			end_process(intake, it, 0, intake->now);
+			end_process(intake, it, -1, intake->now);
 		else
 			process_touch(all, it, intake->now);
 	}
+}
+
+bool intake_vanished(struct intake *intake, const struct process_id *id)
+{
+	/* Whichever program it executed last. */
+	const struct process_id any = {id->pid, UINT32_MAX, id->start_time};
+	struct process *process = process_find_replaced(&intake->processes, &any);
+
+	if (!process || process->id.start_time != id->start_time)
+		return false;
+	end_process(intake, process, -1, intake->now);
+	return true;
 }
 
 void intake_tick(struct intake *intake, uint64_t now)

@@ -11,6 +11,7 @@
 #ifndef OTEL_BPF_INTAKE_H
 #define OTEL_BPF_INTAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +60,7 @@ struct intake_counts {
 	uint64_t records_orphaned; /* for a span that is not known here, or has ended */
 	uint64_t duplicates;	   /* flushes seen before */
 	uint64_t gap_bytes;	   /* missing in the streams of the producers' buffers */
+	uint64_t vanished;	   /* processes whose end nobody saw: what they held then is lost */
 	/*
 	 * Spans that were started, by the headers of flushes, and that `started` has not: 0 if the
 	 * books balance. For debugging: headers are claims.
@@ -80,6 +82,12 @@ int intake_event(struct intake *intake, const void *event, size_t size);
 /** The same for spans that BPF counted as lost for @process, by reason, since the last call. */
 void intake_lost(struct intake *intake, const struct process_id *process,
 		 const struct loss_counts *lost);
+
+/**
+ * No EXIT will come for @process, of which only pid and start_time count: if it has not ended here,
+ * it does so now, and it is counted. Returns whether that was so.
+ */
+bool intake_vanished(struct intake *intake, const struct process_id *process);
 
 /**
  * To be called now and then, at least every 200 ms while something is open: finishes what waited

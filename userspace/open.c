@@ -315,12 +315,25 @@ static void put_link(struct open_span *span, struct bytes body, struct attribute
 		wire_put_fixed32(p, 6, link.flags);
 }
 
+static void put_exception(struct open_span *span, const char *type, const char *message,
+			  uint64_t unix_nano, struct attributes *scratch, struct verdict *verdict)
+{
+	const struct bytes name = {(const uint8_t *)"exception", 9};
+	uint32_t most = span->limits->event_attributes;
+
+	attributes_reset(scratch, OPEN_BYTES_MAX / 32);
+	put_text_attribute(span, scratch, EVENT_ATTRIBUTE_TAG, most, "exception.type", type,
+			   strlen(type));
+	put_text_attribute(span, scratch, EVENT_ATTRIBUTE_TAG, most, "exception.message", message,
+			   strlen(message));
+	add_event(span, unix_nano, name, scratch, 0, verdict);
+}
+
 /* An exception event, the status Error, error.type: all in the C locale, whatever ours is. */
 static void put_error(struct open_span *span, const struct operation *operation,
 		      struct attributes *scratch, struct verdict *verdict)
 {
 	struct status status = {.code = SPAN_ERROR, .by = OTEL_STATUS_BY_HELPER};
-	uint32_t most = span->limits->event_attributes;
 	char number[32], text[48];
 	const char *symbol, *message;
 	struct otel_error error;
@@ -337,14 +350,7 @@ static void put_error(struct open_span *span, const struct operation *operation,
 		symbol = number;
 		message = text;
 	}
-	attributes_reset(scratch, OPEN_BYTES_MAX / 32);
-	put_text_attribute(span, scratch, EVENT_ATTRIBUTE_TAG, most, "exception.type", symbol,
-			   strlen(symbol));
-	put_text_attribute(span, scratch, EVENT_ATTRIBUTE_TAG, most, "exception.message", message,
-			   strlen(message));
-	add_event(span, to_unix(span, operation->time),
-		  (struct bytes){.data = (const uint8_t *)"exception", .size = 9}, scratch, 0,
-		  verdict);
+	put_exception(span, symbol, message, to_unix(span, operation->time), scratch, verdict);
 	status.description = (struct bytes){(const uint8_t *)message, strlen(message)};
 	set_status(span, &status, operation->time, verdict);
 	if (attributes_has(&span->attributes, "error.type"))
@@ -494,12 +500,16 @@ uint32_t open_merge(struct open_span *span, struct attributes *scratch, struct v
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
-void open_fail(struct open_span *span, const char *description)
+void open_fail(struct open_span *span, const char *type, const char *message, uint64_t unix_nano,
+	       struct attributes *scratch)
 {
+	struct verdict verdict = {0};
+
+	put_exception(span, type, message, unix_nano, scratch, &verdict);
 	if (span->status != SPAN_UNSET)
 		return;
 	span->status = SPAN_ERROR;
-	(void)blob_append(&span->message, description, strlen(description));
+	(void)blob_append(&span->message, message, strlen(message));
 }
 
 void open_mark(struct open_span *span, const char *attribute)

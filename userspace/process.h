@@ -23,7 +23,8 @@ struct process {
 	bool whole; /* known since its FORK or EXEC: nothing of it happened before */
 	bool ended;
 	uint64_t heard;	 /* when its last event was */
-	int exit_status; /* as wait(2) has it; -1: not known to us, still running */
+	int exit_status; /* as wait(2) has it; -1: still running, or nobody knows */
+	bool out_of_memory; /* why it was killed */
 	uint64_t ended_at;
 	struct list streams;
 	size_t n_streams;

@@ -50,6 +50,14 @@ void report_say(const struct report *report)
 			  missing(counts));
 	if (faults->probes_missed)
 		log_error("the kernel skipped %" PRIu64 " probes", faults->probes_missed);
+	if (counts->vanished)
+		log_error("%" PRIu64 " processes ended unseen: what they held then is lost, and not in these "
+			  "numbers",
+			  counts->vanished);
+	if (faults->lives_lost)
+		log_error("%" PRIu64 " forks and execs were not told because the ring was full (see "
+			  "--ring-size)",
+			  faults->lives_lost);
 	if (faults->not_followed)
 		log_error("%" PRIu64 " processes were not followed: too many at once", faults->not_followed);
 }
@@ -60,6 +68,8 @@ void report_say_all(const struct report *report)
 
 	log_info("%" PRIu64 " spans started, %" PRIu64 " finished, %" PRIu64 " not sampled, %" PRIu64 " lost",
 		 counts->started, counts->finished, counts->not_sampled, lost(report));
+	log_info("attached to %zu files, which took at most %.1f ms each", report->images,
+		 report->longest_ms);
 	if (report->switched_off)
 		log_info("%" PRIu64 " spans of tracers that are switched off", report->switched_off);
 }

@@ -11,6 +11,8 @@ struct report {
 	uint64_t switched_off; /* spans of tracers that are */
 	struct intake_counts counts;
 	struct capture_faults faults;
+	size_t images;	   /* attached to */
+	double longest_ms; /* that one of them took */
 };
 
 /** What went wrong, a line each. */

@@ -67,9 +67,14 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct task_struct;
+struct mm_struct;
+
 struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
+	struct task_struct *group_exec_task;
+	struct mm_struct *oom_mm;
 };
 
 struct mm_struct {
@@ -109,7 +114,24 @@ struct task_struct {
 	struct thread_struct thread;
 };
 
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+};
+
 struct linux_binprm {
+	struct file *file;
 	const char *filename;
 };
 

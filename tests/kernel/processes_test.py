@@ -75,6 +75,13 @@ def what_a_descendant_executes_is_recorded_with_its_own_resource():
 
 
 @test
+def a_program_is_called_after_its_file_whatever_path_led_to_it():
+    # It is gone before the agent can ask.
+    spans = named(family("loops", "50", "/proc/self/exe").spans, "once")
+    equal([s.resource["service.name"] for s in spans], ["family"] * 50, "service.name")
+
+
+@test
 def a_program_that_a_shell_starts_is_attached_to_when_it_is_first_seen():
     # Each lives for a moment only: the first ones may be faster than the agent, the rest is not.
     program = build("family")
@@ -167,25 +174,39 @@ def dies(how, status):
     equal(done.wait().process.returncode, status, "status")
     cut = [one(done.spans, "open"), one(done.spans, "open in a thread")]
     equal([s.attributes.get("otelbpf.cut_short") for s in cut], [True, True], "marked as cut short")
-    equal((cut[0].attributes["who"], [e.name for e in cut[0].events]), ("main", ["seen"]), "the open span")
+    equal((cut[0].attributes["who"], [e.name for e in cut[0].events]), ("main", ["seen"] + ["exception"] * bool(status)), "the open span")
+    for span in cut if status else []:
+        equal((span.events[-1].name, span.events[-1].time), ("exception", span.end), "the last event, and when")
     equal([s.status for s in named(done.spans, "ended")], [0, 0, 0], "spans that had ended")
     return cut
 
 
 @test
+def open_spans_of_a_process_that_exits_without_an_error_have_no_status():
+    cut = dies("0", 0)
+    equal([(s.status, s.message) for s in cut], [(0, "")] * 2, "status")
+    equal([e.name for s in cut for e in s.events], ["seen"], "events")
+
+
+def says_why(cut, kind, message):
+    equal([(s.status, s.message) for s in cut], [(ERROR, message)] * 2, "status")
+    equal([s.events[-1].attributes for s in cut],
+          [{"exception.type": kind, "exception.message": message}] * 2, "exceptions")
+
+
+@test
 def open_spans_of_a_killed_process_are_cut_short_and_say_why():
-    equal([(s.status, s.message) for s in dies("9", 137)], [(ERROR, "process killed by SIGKILL")] * 2, "status")
+    says_why(dies("9", 137), "SIGKILL", "process killed by SIGKILL")
 
 
 @test
 def open_spans_of_a_crashed_process_are_cut_short_and_say_why():
-    equal([(s.status, s.message) for s in dies("11", 139)], [(ERROR, "process killed by SIGSEGV")] * 2, "status")
+    says_why(dies("11", 139), "SIGSEGV", "process killed by SIGSEGV")
 
 
 @test
 def open_spans_of_a_process_that_exits_with_an_error_say_its_status():
-    equal([(s.status, s.message) for s in dies("7", 7)],
-          [(ERROR, "process exited with status 7 before the span ended")] * 2, "status")
+    says_why(dies("7", 7), "exit", "process exited with status 7 before the span ended")
 
 
 @test

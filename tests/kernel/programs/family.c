@@ -120,7 +120,9 @@ static void loops(void)
 {
 	char self[4096] = "";
 
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+	if (arguments[3])
+		strcpy(self, arguments[3]);
+	else if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		abort();
 	for (int i = 0; i < atoi(arguments[2]); i++) {
 		pid_t pid = fork();
