@@ -130,6 +130,14 @@ $(BUILD)/tests/bench/%: tests/bench/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) -o $@ $< -lpthread
 
+# The compiler's name is the end of the program's.
+CXX_BENCHES := $(BUILD)/tests/bench/span_cost_g++ $(BUILD)/tests/bench/span_cost_clang++
+
+$(CXX_BENCHES): $(BUILD)/tests/bench/span_cost_%: tests/bench/span_cost.cpp
+	$(say) CXX $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$* -std=c++17 $(filter-out -std=%,$(USER_CFLAGS)) -DCOMPILER='"$*"' -o $@ $<
+
 $(BUILD)/tests/bench/intake_bench: tests/bench/intake_bench.c $(AGENT_OBJECTS)
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
@@ -140,8 +148,9 @@ bench: deps ## Measure what a span costs the application and the agent
 	$(Q)$(MAKE) --no-print-directory bench-run
 
 .PHONY: bench-run
-bench-run: $(BUILD)/otel-bpf $(BENCHES) $(BUILD)/tests/bench/intake_bench
+bench-run: $(BUILD)/otel-bpf $(BENCHES) $(CXX_BENCHES) $(BUILD)/tests/bench/intake_bench
 	$(Q)$(BUILD)/tests/bench/span_cost
+	$(Q)for bench in $(CXX_BENCHES); do $$bench || exit; done
 	$(Q)$(SUDO) $(BUILD)/otel-bpf run --exporter none --ring-size 64M -- $(BUILD)/tests/bench/span_cost
 	$(Q)$(SUDO) env OTEL_TRACES_SAMPLER=always_off $(BUILD)/otel-bpf run --exporter none -- $(BUILD)/tests/bench/span_cost
 	$(Q)$(BUILD)/tests/bench/intake_bench

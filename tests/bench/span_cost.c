@@ -8,45 +8,10 @@
  */
 #define _GNU_SOURCE
 #include <otel/trace.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-#define ROUNDS 41
+#include "measure.h"
 
 static otel_tracer tracer = OTEL_TRACER("bench", "1.0.0");
-static volatile int sink;
-
-static double now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static void empty(int i)
-{
-	sink = i;
-}
-
-static void call_getppid(int i)
-{
-	sink = i;
-	syscall(SYS_getppid);
-}
-
-static void read_clock(int i)
-{
-	struct timespec now;
-
-	sink = i;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-}
-
 __attribute__((noinline)) static void child(int i)
 {
 	OTEL_SPAN(span, &tracer, "child");
@@ -120,48 +85,6 @@ __attribute__((noinline)) static void with_12(int i)
 			 otel_str("i", "x"), otel_int("j", i), otel_int("k", 2), otel_bool("l", 1));
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/*
- * Nanoseconds per call, the median of several rounds. Short ones: on a machine that has other work,
- * few of them are interrupted, and the median is the price of a call.
- */
-static double measure(void (*run)(int), int calls, int per_call, int pause_us)
-{
-	double rounds[ROUNDS];
-
-	for (int r = 0; r < ROUNDS; r++) {
-		double begin = now_ns();
-
-		for (int i = 0; i < calls; i++)
-			run(i);
-		rounds[r] = (now_ns() - begin) / calls / per_call;
-		if (pause_us)
-			usleep((unsigned)pause_us); /* lets the agent keep up: nothing is lost */
-	}
-	qsort(rounds, ROUNDS, sizeof(*rounds), compare);
-	return rounds[ROUNDS / 2];
-}
-
-static double loop_ns, getppid_ns, clock_ns;
-
-static void report(const char *what, double ns)
-{
-	printf("  %-38s %7.1f ns  %7.2f  %6.3f  %6.2f\n", what, ns, ns / loop_ns, ns / getppid_ns,
-	       ns / clock_ns);
-}
-
-/* With the loop and the call taken off: what the span costs. */
-static void span_cost(const char *what, void (*run)(int), int calls, int per_call, int pause_us)
-{
-	report(what, measure(run, calls, per_call, pause_us) - loop_ns);
-}
-
 int main(void)
 {
 	int on = otel_enabled(&tracer), sampled; /* what is linked is attached before main() */
@@ -169,22 +92,17 @@ int main(void)
 
 	sampled = otel_is_recording(probe);
 	otel_end(probe);
-	loop_ns = measure(empty, 1000000, 1, 0);
-	getppid_ns = measure(call_getppid, 20000, 1, 0) - loop_ns;
-	clock_ns = measure(read_clock, 100000, 1, 0) - loop_ns;
-	printf("%s: ns per span, and ratios to an empty loop (%.2f ns), a getppid() (%.0f ns), a clock read (%.1f ns)\n",
-	       !on ? "no agent" : sampled ? "with the agent" : "with the agent, sampling none", loop_ns,
-	       getppid_ns, clock_ns);
+	begin(!on ? "no agent" : sampled ? "with the agent" : "with the agent, sampling none");
 	if (on && !sampled) {
-		span_cost("a root that is not sampled", leaf, 20000, 1, 0);
-		span_cost("a child that is not sampled", many, 1000, 101, 0);
+		span_cost("a root that is not sampled", 20, leaf, 20000, 1, 0);
+		span_cost("a child that is not sampled", 8, many, 1000, 101, 0);
 		return 0;
 	}
-	span_cost("4 attributes, 1 event, in a trace of 11", trace, on ? 600 : 200000, 11, on ? 20000 : 0);
-	span_cost("4 attributes, 1 event, alone", single, on ? 5000 : 2000000, 1, on ? 20000 : 0);
-	span_cost("detached, nothing written", detached, on ? 5000 : 2000000, 1, on ? 20000 : 0);
+	span_cost("4 attributes, 1 event, in a trace of 11", on ? 0 : 2, trace, on ? 600 : 200000, 11, on ? 20000 : 0);
+	span_cost("4 attributes, 1 event, alone", on ? 0 : 2, single, on ? 5000 : 2000000, 1, on ? 20000 : 0);
+	span_cost("detached, nothing written", on ? 0 : 2, detached, on ? 5000 : 2000000, 1, on ? 20000 : 0);
 	if (on)
-		report("one more short attribute", (measure(with_12, 500, 10, 20000) -
-						    measure(with_4, 500, 10, 20000)) / 8);
+		report("one more short attribute",
+		       (measure(with_12, 500, 10, 20000) - measure(with_4, 500, 10, 20000)) / 8, 15);
 	return 0;
 }

@@ -113,7 +113,7 @@ OTEL_INLINE_ int otel_is_plain_(const struct otel_thread *thread, const otel_opt
 	       !(thread->nested | thread->changing) && buffer && buffer->capacity &&
 	       !(otel_bpf_semaphores_v1 & ~0xffffull) && otel_attached_(OTEL_SEMAPHORE_FLUSH) &&
 	       !(otel_bpf_controls_v1[OTEL_CONTROL_IGNORE_PARENT] && otel_valid_(current) &&
-		 (otel_bpf_controls_v1[OTEL_CONTROL_ALL] || otel_rate_())) &&
+		 (otel_bpf_controls_v1[OTEL_CONTROL_ALL] || otel_has_rate_())) &&
 	       !otel_find_(list, OTEL_TYPE_PARENT);
 }
 
@@ -132,6 +132,21 @@ OTEL_INLINE_ void otel_draw_(struct otel_thread *thread, otel_u8 *out, unsigned 
 	}
 	OTEL_ORDER_();
 	thread->nested = 0;
+}
+
+/*
+ * Copies a context whose id was written a moment ago: a load that is wider than that store would have to
+ * wait for the cache, so that the id is copied for itself.
+ */
+OTEL_INLINE_ void otel_copy_context_(otel_context *to, const otel_context *from)
+{
+	otel_u64 id;
+
+	__builtin_memcpy(&id, from->span_id, 8);
+	__asm__("" : "+r"(id));
+	__builtin_memcpy(to->trace_id, from->trace_id, 16);
+	__builtin_memcpy(to->span_id, &id, 8);
+	__builtin_memcpy(&to->origin, &from->origin, sizeof(*to) - __builtin_offsetof(otel_context, origin));
 }
 
 OTEL_INLINE_ void otel_enter_unsampled_(struct otel_scope *scope, otel_span *span,
@@ -158,24 +173,36 @@ OTEL_INLINE_ void otel_enter_unsampled_(struct otel_scope *scope, otel_span *spa
 	scope->thread = thread;
 	scope->depth = thread->scopes++;
 	scope->light = 1;
-	scope->previous = *current;
+	otel_copy_context_(&scope->previous, current);
 	__builtin_memcpy(current->span_id, span->context.span_id, 8);
+}
+
+/* Out of line: the way of spans that are not sampled shall not save the registers that this one needs. */
+OTEL_WARM_ void otel_enter_sampled_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
+				    const char *name, otel_u32 name_size, const otel_option *list,
+				    const otel_u8 *trace_id)
+{
+	struct otel_thread *thread = otel_thread_();
+
+	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list, trace_id))
+		return;
+	scope->span = span;
+	otel_push_(scope, thread, &span->context);
 }
 
 /* Starts @span and makes it current until @scope is left. */
 OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
 			    const char *name, otel_u32 name_size, const otel_option *list)
 {
-	struct otel_thread *thread = otel_thread_();
+	struct otel_thread *thread = otel_bpf_thread_v1;
 	otel_u8 drawn[16], *trace_id = (otel_u8 *)0;
 
-	if (!thread)
-		return;
-	if (__builtin_expect(otel_is_plain_(thread, list), 1)) {
+	if (__builtin_expect(thread != (struct otel_thread *)0, 1) && otel_is_plain_(thread, list)) {
 		if (!otel_valid_(&thread->current.context)) {
 			otel_draw_(thread, drawn, 16);
 			trace_id = drawn;
-			if ((otel_u32)(drawn[9] << 8 | drawn[10]) >= 0x10000u - otel_rate_())
+			if (otel_has_rate_() &&
+			    (otel_u32)(drawn[9] << 8 | drawn[10]) >= 0x10000u - otel_rate_())
 				goto sampled;
 		} else {
 			trace_id = thread->current.context.trace_id;
@@ -184,10 +211,7 @@ OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const ote
 		return;
 	}
 sampled:
-	if (!otel_start_here_(thread, span, tracer, name, name_size, list, trace_id))
-		return;
-	scope->span = span;
-	otel_push_(scope, thread, &span->context);
+	otel_enter_sampled_(scope, span, tracer, name, name_size, list, trace_id);
 }
 
 /* Makes @context current until @scope is left. */

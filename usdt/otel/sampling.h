@@ -66,6 +66,17 @@ OTEL_INLINE_ otel_u32 otel_rate_(void)
 	return rate;
 }
 
+/* Is any rate bit set? Where none is, which is cheaper to know than how many. */
+OTEL_INLINE_ int otel_has_rate_(void)
+{
+	const volatile otel_u16 *controls = otel_bpf_controls_v1 + OTEL_CONTROL_RATE_1;
+	otel_u64 four[4];
+
+	__asm__ volatile("" : "+r"(controls));
+	__builtin_memcpy(four, (const otel_u16 *)controls, sizeof(four));
+	return (four[0] | four[1] | four[2] | four[3]) != 0;
+}
+
 /*
  * OpenTelemetry: ProbabilitySampler over the trace id's random bits, the lowest 56, or what @tracestate
  * has in their place: sampled if they are not below the threshold, which is the span's trace state then.

@@ -60,7 +60,8 @@
  * Always inlined: files with and without OTEL_BPF_DISABLE that are linked together must not share an
  * out-of-line copy.
  */
-#define OTEL_MEMBER_ inline __attribute__((always_inline))
+#define OTEL_INLINED_ __attribute__((always_inline))
+#define OTEL_MEMBER_ inline OTEL_INLINED_
 #define OTEL_OUTLINE_ static __attribute__((noinline, unused))
 #define OTEL_UNLIKELY_ static __attribute__((noinline, cold, unused))
 
@@ -292,6 +293,89 @@ private:
 };
 
 using options = std::initializer_list<option>;
+
+namespace detail
+{
+
+/* Calls visitor.few() with the indexes of the list as constants, or visitor.many(). */
+template <typename visitor_type> OTEL_MEMBER_ void visit(options list, visitor_type &visitor) noexcept
+{
+#ifdef __OPTIMIZE__
+	switch (list.size()) {
+	case 1:
+		return visitor.few(list.begin(), std::make_index_sequence<1>());
+	case 2:
+		return visitor.few(list.begin(), std::make_index_sequence<2>());
+	case 3:
+		return visitor.few(list.begin(), std::make_index_sequence<3>());
+	case 4:
+		return visitor.few(list.begin(), std::make_index_sequence<4>());
+	case 5:
+		return visitor.few(list.begin(), std::make_index_sequence<5>());
+	case 6:
+		return visitor.few(list.begin(), std::make_index_sequence<6>());
+	case 7:
+		return visitor.few(list.begin(), std::make_index_sequence<7>());
+	case 8:
+		return visitor.few(list.begin(), std::make_index_sequence<8>());
+	}
+#endif
+	visitor.many(list);
+}
+
+/*
+ * Hands a copy of a list on, in the branch that is taken when somebody listens. The list is evaluated before
+ * that branch; but as long as its address goes nowhere and all indexes are constants, compilers keep its parts
+ * where they are, and build the copy in that branch only.
+ */
+template <typename callable> struct copying {
+	callable f;
+
+	template <std::size_t... index>
+	OTEL_MEMBER_ void few(const option *list, std::index_sequence<index...>) noexcept
+	{
+		const option copy[] = {list[index]...};
+
+		f(copy, sizeof...(index));
+	}
+	OTEL_MEMBER_ void many(options list) noexcept
+	{
+		f(list.begin(), list.size());
+	}
+};
+
+template <typename callable> OTEL_MEMBER_ void listening(options list, callable f) noexcept
+{
+	copying<callable> visitor = {f};
+
+	visit(list, visitor);
+}
+
+/* The parent that a list gives, if any; comes to nothing where the list is known. */
+struct given_parent {
+	bool given;
+	const void *parent;
+
+	OTEL_MEMBER_ void look(const otel_option &it) noexcept
+	{
+		if (it.type == OTEL_TYPE_PARENT) {
+			given = true;
+			parent = it.value.pointer;
+		}
+	}
+	template <std::size_t... index>
+	OTEL_MEMBER_ void few(const option *list, std::index_sequence<index...>) noexcept
+	{
+		(look(list[index].raw()), ...);
+	}
+	OTEL_MEMBER_ void many(options list) noexcept
+	{
+		for (const option &it : list)
+			look(it.raw());
+	}
+};
+
+} // namespace detail
 
 /** When the span started or the event happened, instead of now. The epoch itself is now. */
 OTEL_MEMBER_ option at(time_point when) noexcept
@@ -588,16 +672,12 @@ OTEL_OUTLINE_ void start(owned *it, const otel_tracer *tracer, text name, const 
 /* Nobody listens: a parent that was given is handed on, nothing else happens. */
 OTEL_MEMBER_ void enter_off(otel_scope *scope, otel_span *span, options list) noexcept
 {
-	const otel_option *parent = nullptr;
+	given_parent found = {false, nullptr};
 
 	span->context.state = 0;
-	/* Unrolled, it comes to nothing: what the list holds is known where it is written. */
-#pragma GCC unroll 16
-	for (std::size_t i = 0; i < list.size(); i++)
-		if (list.begin()[i].raw().type == OTEL_TYPE_PARENT)
-			parent = &list.begin()[i].raw();
-	if (parent)
-		otel_hand_on_(scope, span, static_cast<const otel_context *>(parent->value.pointer));
+	visit(list, found);
+	if (found.given)
+		otel_hand_on_(scope, span, static_cast<const otel_context *>(found.parent));
 }
 
 OTEL_OUTLINE_ void set(otel_span *span, const option *list, std::size_t count) noexcept
@@ -759,14 +839,18 @@ public:
 	OTEL_MEMBER_ void set(options list) noexcept
 	{
 		if (otel_span *to = otel_active_(raw()))
-			detail::set(to, list.begin(), list.size());
+			listening(list, [&](const option *it, std::size_t count) OTEL_INLINED_ {
+				detail::set(to, it, count);
+			});
 	}
 
 	/** Adds an event that happens now, or otel::at() some time. */
 	OTEL_MEMBER_ void event(text name, options list = {}) noexcept
 	{
 		if (otel_span *to = otel_active_(raw()))
-			detail::event(to, name, list.begin(), list.size());
+			listening(list, [&](const option *it, std::size_t count) OTEL_INLINED_ {
+				detail::event(to, name, it, count);
+			});
 	}
 
 	/** Sets the status; the description goes with code::error only. code::ok is final. */
@@ -863,7 +947,9 @@ public:
 	OTEL_MEMBER_ span(const otel_tracer &tracer, text name, options list = {}) noexcept
 	{
 		if (otel_on_())
-			detail::start(&it_, &tracer, name, list.begin(), list.size());
+			detail::listening(list, [&](const option *it, std::size_t count) OTEL_INLINED_ {
+				detail::start(&it_, &tracer, name, it, count);
+			});
 		else
 			detail::enter_off(nullptr, &it_.raw, list);
 	}
@@ -931,7 +1017,9 @@ public:
 	{
 		scope_.thread = nullptr;
 		if (otel_on_())
-			detail::enter(&scope_, &it_, &tracer, name, list.begin(), list.size());
+			detail::listening(list, [&](const option *it, std::size_t count) OTEL_INLINED_ {
+				detail::enter(&scope_, &it_, &tracer, name, it, count);
+			});
 		else
 			detail::enter_off(&scope_, &it_.raw, list);
 	}
@@ -1075,7 +1163,7 @@ guarded(span_type &span, callable &&f, [[maybe_unused]] handler passed)
  *     int n = otel::with_span(shop, "count", {{"table", name}}, [&] { return db.count(name); });
  */
 template <typename callable>
-static decltype(auto) with_span(const otel_tracer &tracer, text name, options list, callable &&f)
+OTEL_MEMBER_ decltype(auto) with_span(const otel_tracer &tracer, text name, options list, callable &&f)
 {
 	scoped_span span(tracer, name, list);
 
@@ -1084,13 +1172,13 @@ static decltype(auto) with_span(const otel_tracer &tracer, text name, options li
 }
 
 template <typename callable>
-static decltype(auto) with_span(const otel_tracer &tracer, text name, callable &&f)
+OTEL_MEMBER_ decltype(auto) with_span(const otel_tracer &tracer, text name, callable &&f)
 {
 	return otel::with_span(tracer, name, options(), std::forward<callable>(f));
 }
 
 /** The same with a span that there is already, which is made current, but not ended. */
-template <typename callable> static decltype(auto) with_span(span &it, callable &&f)
+template <typename callable> OTEL_MEMBER_ decltype(auto) with_span(span &it, callable &&f)
 {
 	scope here(it);
 
@@ -1106,5 +1194,6 @@ template <typename callable> static decltype(auto) with_span(span &it, callable 
 #undef OTEL_OUTLINE_
 #undef OTEL_UNLIKELY_
 #undef OTEL_MEMBER_
+#undef OTEL_INLINED_
 
 #endif

@@ -13,7 +13,8 @@
 #define OTEL_ROOM_ 512u /* a record begins with this much room: fixed parts need no checks */
 #define OTEL_COLLECT_NS_ 100000000u /* no operation leaves an older record in the buffer */
 
-#define OTEL_WARM_ static __attribute__((noinline, unused))
+/* Hot: they are called from branches that are taken seldom, which is no reason to make them small. */
+#define OTEL_WARM_ static __attribute__((noinline, hot, unused))
 
 /* Keeps the compiler from moving memory accesses over it: a signal handler sees them in order. */
 #define OTEL_ORDER_() __asm__ volatile("" ::: "memory")
