@@ -14,6 +14,7 @@ enum event_kind {
 	EVENT_FORK = 3,	  /* struct event_fork: a followed process has a child */
 	EVENT_EXEC = 4,	  /* struct event_exec, filename, arguments */
 	EVENT_EXIT = 5,	  /* struct event_exit: the last thread is gone */
+	EVENT_RUNS = 6,	  /* nothing: a followed process that ran before somebody asked */
 };
 
 /*

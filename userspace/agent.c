@@ -5,15 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "capture.h"
+#include "clock.h"
 #include "detect.h"
+#include "follow.h"
 #include "images.h"
 #include "intake.h"
 #include "log.h"
 #include "look.h"
+#include "maps.h"
 #include "pipeline.h"
 #include "report.h"
 #include "settings.h"
@@ -44,20 +46,13 @@ struct agent {
 	struct stacks *stacks;
 	int epoll;
 	bool busy; /* the last turn found something in the ring */
+	bool everybody; /* discovery tells of all processes of the host */
 	uint64_t next_look;
 	uint64_t next_sweep;
 	struct report report;
 	size_t source_count;
 	struct source sources[MAX_SOURCES];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* ---- Where the parts meet ---- */
 
@@ -127,6 +122,8 @@ void agent_mapping(void *self, const struct mapping *mapping)
 	struct agent *agent = self;
 	const struct image *image;
 
+	if (agent->everybody && !capture_follows(agent->capture, mapping->pid))
+		return;
 	stacks_map(agent->stacks, mapping);
 	if (!mapping->path)
 		return;
@@ -194,7 +191,7 @@ static bool on_swept(void *self, const struct process_id *process, const struct 
 			.kind = EVENT_EXIT,
 			.size = sizeof(told.exit),
 			.process = *process,
-			.time = now_ns(),
+			.time = clock_now(),
 		},
 	};
 
@@ -217,7 +214,7 @@ static bool on_swept(void *self, const struct process_id *process, const struct 
 
 static void tick(struct agent *agent)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_now();
 
 	capture_losses(agent->capture, on_lost, agent);
 	intake_tick(agent->intake, now);
@@ -325,22 +322,63 @@ void agent_free(struct agent *agent)
 	free(agent);
 }
 
-int agent_follow(struct agent *agent, pid_t pid, const char *name)
+/* @pid: as discovery_new() takes it. */
+static int discover(struct agent *agent, pid_t pid)
 {
-	int err = capture_follow(agent->capture, (uint32_t)pid);
 	uint64_t data;
+	int err = discovery_new(pid, agent_mapping, agent, &agent->discovery);
 
-	if (!err)
-		err = discovery_new(pid, agent_mapping, agent, &agent->discovery);
 	if (!err)
 		err = add_source(agent, -1, on_discovery, agent, &data);
 	if (!err)
 		err = discovery_poll(agent->discovery, agent->epoll, data);
+	return err;
+}
+
+static int cannot_watch(const char *name, int err)
+{
+	log_error("cannot watch %s: %s%s", name, strerror(-err),
+		  err == -EACCES || err == -EPERM ? "; run as root, or: "
+						    "setcap cap_bpf,cap_perfmon+ep otel-bpf" :
+						    "");
+	return err;
+}
+
+int agent_follow(struct agent *agent, pid_t pid, const char *name)
+{
+	int err = capture_follow(agent->capture, (uint32_t)pid);
+
+	if (!err)
+		err = discover(agent, pid);
+	return err ? cannot_watch(name, err) : 0;
+}
+
+int agent_attach(struct agent *agent, const uint32_t *pids, size_t n)
+{
+	uint64_t before = clock_now();
+	uint32_t *followed;
+	long count;
+	int err;
+
+	/* First: what is mapped from now on is told; what is mapped by then is looked up. */
+	agent->everybody = true;
+	err = discover(agent, -1);
 	if (err)
-		log_error("cannot watch %s: %s%s", name, strerror(-err),
-			  err == -EACCES || err == -EPERM ? "; run as root, or: "
-							    "setcap cap_bpf,cap_perfmon+ep otel-bpf" :
-							    "");
+		return cannot_watch("what processes load", err);
+	count = follow_running(agent->capture, pids, n, &followed);
+	if (count < 0)
+		return (int)count;
+	for (long i = 0; i < count; i++) {
+		err = maps_read(followed[i], before, agent_mapping, agent);
+		if (err && err != -ENOENT && err != -ESRCH)
+			log_error("cannot see what process %u has loaded: %s; run as root, or: "
+				  "setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep otel-bpf",
+				  followed[i], strerror(-err));
+	}
+	free(followed);
+	err = capture_tell(agent->capture);
+	if (err)
+		log_error("the kernel does not say which processes run: %s", strerror(-err));
 	return err;
 }
 
@@ -358,6 +396,9 @@ size_t agent_followed(struct agent *agent)
 
 void agent_stop(struct agent *agent)
 {
+	/* What threads still hold then is looked at once more. */
+	capture_detach(agent->capture);
+	agent->next_look = 0;
 	tick(agent);
 	while (capture_read(agent->capture) > 0)
 		;

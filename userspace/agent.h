@@ -46,6 +46,12 @@ void agent_free(struct agent *agent);
  */
 int agent_follow(struct agent *agent, pid_t pid, const char *name);
 
+/**
+ * From now on @pids, which run already, their descendants, and all that they will start are recorded. Of
+ * each one that cannot be it says why. Returns 0, or a negative errno after saying why: also if none can.
+ */
+int agent_attach(struct agent *agent, const uint32_t *pids, size_t n);
+
 /** A discover_fn: attaches to what is mapped if it carries our note. */
 void agent_mapping(void *agent, const struct mapping *mapping);
 
@@ -61,7 +67,10 @@ void agent_turn(struct agent *agent);
 /** How many processes are followed and have not ended; 64: at least so many. */
 size_t agent_followed(struct agent *agent);
 
-/** Takes what is still on its way, lets it leave within some seconds, and says what was lost. */
+/**
+ * Switches recording off, takes what is still on its way, lets it leave within some seconds, and says what
+ * was lost.
+ */
 void agent_stop(struct agent *agent);
 
 #endif

@@ -261,15 +261,21 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 	return 0;
 }
 
-void capture_free(struct capture *capture)
+void capture_detach(struct capture *capture)
 {
-	if (!capture)
-		return;
 	for (size_t i = 0; i < capture->attached_count; i++) {
 		probe_free(capture->attached[i].flush);
 		probe_free(capture->attached[i].controls);
 		close(capture->attached[i].fd);
 	}
+	capture->attached_count = 0;
+}
+
+void capture_free(struct capture *capture)
+{
+	if (!capture)
+		return;
+	capture_detach(capture);
 	free(capture->attached);
 	ring_buffer__free(capture->ring);
 	capture_bpf__destroy(capture->bpf);
@@ -371,6 +377,25 @@ int capture_follow(struct capture *capture, uint32_t pid)
 
 	return bpf_map__update_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value,
 				    sizeof(value), BPF_ANY);
+}
+
+void capture_unfollow(struct capture *capture, uint32_t pid)
+{
+	(void)bpf_map__delete_elem(capture->bpf->maps.followed, &pid, sizeof(pid), 0);
+}
+
+int capture_tell(struct capture *capture)
+{
+	int fd = bpf_iter_create(bpf_link__fd(capture->bpf->links.tell_followed)), err = 0;
+	char nothing[64];
+
+	if (fd < 0)
+		return -errno;
+	/* To the end: its text is empty, what matters is what the program does. */
+	if (read(fd, nothing, sizeof(nothing)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
 }
 
 bool capture_follows(struct capture *capture, uint32_t pid)

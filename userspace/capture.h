@@ -36,6 +36,9 @@ void capture_free(struct capture *capture);
  */
 int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image);
 
+/** Switches recording off everywhere. What processes hold already can still be looked at. */
+void capture_detach(struct capture *capture);
+
 /**
  * Changes what share is sampled, in all that is attached and will be. New bits are set before old ones
  * are taken back, so that no process passes through everything or nothing. Returns 0, or the first
@@ -45,6 +48,12 @@ int capture_sample(struct capture *capture, const struct sampling *sampling);
 
 /** From now on records of process @pid and of those that it forks are taken. */
 int capture_follow(struct capture *capture, uint32_t pid);
+
+/** And no more, if it turns out to have ended before. */
+void capture_unfollow(struct capture *capture, uint32_t pid);
+
+/** Has the ring tell of every process that is followed, as EVENT_RUNS. Returns 0 or a negative errno. */
+int capture_tell(struct capture *capture);
 
 /** Is @pid followed and has not ended? */
 bool capture_follows(struct capture *capture, uint32_t pid);

@@ -9,5 +9,6 @@
 #define EXIT_AGENT_FAILED 125
 
 int cmd_run(int argc, char **argv, const struct launch_origin *origin);
+int cmd_attach(int argc, char **argv);
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "maps.h"
 
 #define RING_PAGES 16
 #define MAX_RECORD 8192
@@ -58,7 +59,7 @@ static int open_cpu(struct discovery *discovery, pid_t pid, int cpu)
 		.config = PERF_COUNT_SW_DUMMY,
 		.mmap = 1,
 		.mmap2 = 1,
-		.inherit = 1,
+		.inherit = pid >= 0,
 		.exclude_kernel = 1,
 		/* A number of events would count samples only: records like these wake nobody then. */
 		.watermark = 1,
@@ -123,7 +124,7 @@ int discovery_poll(struct discovery *discovery, int epoll, uint64_t data)
 
 static void on_mapping(struct discovery *discovery, const struct mmap2 *record, uint64_t time)
 {
-	char path[4096 + 64];
+	char path[MAPS_PATH_MAX];
 	struct mapping mapping = {
 		.pid = record->pid,
 		.address = record->address,
@@ -138,14 +139,8 @@ static void on_mapping(struct discovery *discovery, const struct mmap2 *record, 
 
 	/* Others are "[vdso]" and "//anon". */
 	if (record->filename[0] == '/' && record->inode) {
+		maps_path(&mapping, path);
 		mapping.path = path;
-		/* The mapping's own link finds replaced and deleted files; it wants more privileges. */
-		snprintf(path, sizeof(path), "/proc/%u/map_files/%llx-%llx", record->pid,
-			 (unsigned long long)record->address,
-			 (unsigned long long)(record->address + record->length));
-		if (access(path, R_OK))
-			snprintf(path, sizeof(path), "/proc/%u/root%s", record->pid,
-				 record->filename);
 	}
 	discovery->found(discovery->self, &mapping);
 }

@@ -39,7 +39,12 @@ void discover_linked(const struct launch *launch, discover_fn found, void *self)
 
 struct discovery;
 
-/** Watches @pid and all that it will fork. Returns 0 or a negative errno. */
+/**
+ * Watches @pid, which must have one thread, and all that it will fork; -1: everybody on the host. A
+ * process that runs already has threads that come and go, each of which would need events of its own,
+ * on every CPU, that its children inherit: what everybody maps as code costs less, and misses nothing.
+ * Returns 0 or a negative errno.
+ */
 int discovery_new(pid_t pid, discover_fn found, void *self, struct discovery **out);
 
 /** Adds its descriptors to an epoll instance, with @data. */

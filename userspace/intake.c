@@ -634,6 +634,9 @@ int intake_event(struct intake *intake, const void *data, size_t size)
 		return take_exec(intake, &event, body);
 	case EVENT_EXIT:
 		return take_exit(intake, &event, body);
+	case EVENT_RUNS:
+		(void)get_process(intake, &event);
+		return 0;
 	default:
 		return -EBADMSG;
 	}

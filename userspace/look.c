@@ -200,7 +200,8 @@ static void look_at(struct look *look, struct looked_at *process, uint64_t now)
 	static struct otel_anchor anchor;
 	unsigned threads = 0;
 
-	if (!find_anchor(process, &anchor))
+	/* Until the kernel has said who it is, what it holds would be of somebody else. */
+	if (!process->id.start_time || !find_anchor(process, &anchor))
 		return;
 	for (unsigned i = 0; i < OTEL_ANCHOR_BUCKETS; i++) {
 		struct otel_thread thread;

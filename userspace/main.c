@@ -9,7 +9,8 @@ static const char usage[] =
 	"otel-bpf: OpenTelemetry tracing from outside of the process\n"
 	"\n"
 	"usage: otel-bpf run [OPTIONS] -- COMMAND [ARG...]   trace a command and what it starts\n"
-	"       otel-bpf run --help                          its options\n"
+	"       otel-bpf attach [OPTIONS] -p PID...          trace processes that run already\n"
+	"       otel-bpf COMMAND --help                      its options\n"
 	"       otel-bpf --version\n"
 	"\n"
 	"A first trace, as a waterfall on the terminal:\n"
@@ -36,6 +37,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "run"))
 		return cmd_run(argc - 1, argv + 1, &origin);
+	if (!strcmp(argv[1], "attach"))
+		return cmd_attach(argc - 1, argv + 1);
 	log_error("there is no command \"%s\"; see otel-bpf --help", argv[1]);
 	return EXIT_AGENT_FAILED;
 }

@@ -14,6 +14,7 @@
 
 #include "detect.h"
 #include "list.h"
+#include "maps.h"
 #include "symbols.h"
 
 #define BUCKETS 1024
@@ -441,33 +442,23 @@ void stacks_free(struct stacks *stacks)
 
 /* ---- What nobody has told of ---------------------------------------------------------------- */
 
-static void read_line(struct stacks *stacks, struct space *space, char *line)
-{
-	struct mapping mapping = {.pid = space->pid, .time = space->asked};
-	char path[64], permissions[5];
-	uint64_t end;
-	int name = 0;
+struct asking {
+	struct stacks *stacks;
+	struct space *space;
+};
 
-	line[strcspn(line, "\n")] = '\0';
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n",
-		   &mapping.address, &end, permissions, &mapping.offset, &mapping.major,
-		   &mapping.minor, &mapping.inode, &name) < 7 ||
-	    permissions[2] != 'x' || !mapping.inode || !name || line[name] != '/')
-		return;
-	mapping.length = end - mapping.address;
-	mapping.name = line + name;
-	mapping.path = path;
-	snprintf(path, sizeof(path), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, mapping.pid,
-		 mapping.address, end);
-	add_place(stacks, space, &mapping);
+static void on_asked(void *self, const struct mapping *mapping)
+{
+	const struct asking *asking = self;
+
+	add_place(asking->stacks, asking->space, mapping);
 }
 
 /* Asks /proc for the mappings of a process that lives, now and then. */
 static struct space *ask(struct stacks *stacks, const struct process_id *process, uint64_t at)
 {
 	struct space *space = space_find(stacks, process->pid, at);
-	char line[4096 + 256];
-	FILE *maps;
+	struct asking asking;
 
 	if (space && (space->ended || (space->asked && space->asked + SECOND > at)))
 		return space;
@@ -478,13 +469,8 @@ static struct space *ask(struct stacks *stacks, const struct process_id *process
 	if (!space)
 		return NULL;
 	space->asked = at;
-	snprintf(line, sizeof(line), "/proc/%u/maps", process->pid);
-	maps = fopen(line, "re");
-	if (!maps)
-		return space;
-	while (fgets(line, sizeof(line), maps))
-		read_line(stacks, space, line);
-	fclose(maps);
+	asking = (struct asking){stacks, space};
+	(void)maps_read(space->pid, at, on_asked, &asking);
 	return space;
 }
 

@@ -130,6 +130,10 @@ struct file {
 	struct path f_path;
 };
 
+struct bpf_iter__task {
+	struct task_struct *task;
+};
+
 struct linux_binprm {
 	struct file *file;
 	const char *filename;

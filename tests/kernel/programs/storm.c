@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * storm: its grandchild forks children that live for a moment, with a span each, until there is
+ * something to read; attach_test.py attaches in the midst of it.
+ */
+#include <otel/trace.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static otel_tracer tracer = OTEL_TRACER("storm", "1");
+
+static void generation(int n)
+{
+	OTEL_SPAN(span, &tracer, "generation", otel_int("n", n));
+}
+
+int main(void)
+{
+	struct pollfd input = {STDIN_FILENO, POLLIN, 0};
+
+	printf("storm %d\n", getpid());
+	fflush(stdout);
+	for (int i = 0; i < 2; i++) {
+		pid_t pid = fork();
+
+		if (pid) {
+			waitpid(pid, NULL, 0);
+			return 0;
+		}
+	}
+	for (int n = 0; poll(&input, 1, 0) == 0; n++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			generation(n);
+			return 0;
+		}
+		waitpid(pid, NULL, 0);
+	}
+	return 0;
+}

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program that runs without an agent (programs/serve.c), and agents that attach to it."""
+import time
+
+from harness import Run, build, contains, equal, wait_until
+
+
+class Serve(Run):
+    """Runs serve, and asks it one line at a time."""
+
+    def __init__(self, threads=0):
+        super().__init__([build("serve"), str(threads)], direct=True)
+        self.answers = 0
+        self.serves = int(self.answer("ready"))
+
+    def answer(self, begin):
+        """Its next line, which begins with this word; returns the rest."""
+        def found():
+            lines = self.out.split("\n")[:-1]
+            return len(lines) > self.answers and (lines[self.answers],)
+        line, = wait_until(found, f"an answer {begin!r}")
+        self.answers += 1
+        word, _, rest = line.partition(" ")
+        equal(word, begin, "word of the answer")
+        return rest
+
+    def ask(self, command, begin):
+        self.tell(command + "\n")
+        return self.answer(begin)
+
+    def span(self, name):
+        """Makes one; returns whether it was recorded."""
+        return int(self.ask("span " + name, "span"))
+
+    def open(self, name):
+        return int(self.ask("open " + name, "opened"))
+
+    def close(self):
+        self.ask("close", "closed")
+
+    def work(self, pause_us):
+        self.ask(f"work {pause_us}", "working")
+
+    def rest(self):
+        """Returns how many spans its threads have recorded."""
+        return int(self.ask("rest", "recorded"))
+
+    def off_after(self, act):
+        """Milliseconds from what act() does to the last semaphore's end."""
+        began = time.monotonic_ns()
+        act()
+        return (int(self.ask("off", "off")) - began) / 1e6
+
+
+class Attach(Run):
+    """An agent that attaches to programs, and records them when this returns."""
+
+    def __init__(self, *programs, options=(), ready="recorded", **more):
+        pids = [it for program in programs for it in ("-p", str(program.serves))]
+        super().__init__([], [*options, *pids], agent="attach", **more)
+        if ready:
+            wait_until(lambda: ready in self.err or self.process.poll() is not None, f"the agent to say {ready!r}")
+            contains(self.err, ready)
+
+    def stop(self, status=0):
+        self.process.terminate()
+        equal(self.wait().process.returncode, status, "exit status of the agent")
+        return self

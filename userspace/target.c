@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* The kernel's own: PROC_PID_INIT_INO, PF_KTHREAD. */
+#define HOST_PIDS "pid:[4026531836]"
+#define KERNEL_THREAD 0x00200000u
+
+struct stat_line {
+	struct target target;
+	char state;
+	unsigned flags;
+};
+
+static int read_stat(uint32_t pid, struct stat_line *out)
+{
+	char text[1024], *end;
+	unsigned long long started;
+	ssize_t size;
+	int fd;
+
+	snprintf(text, sizeof(text), "/proc/%u/stat", pid);
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	size = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (size <= 0)
+		return -ESRCH;
+	text[size] = '\0';
+	/* The name may hold anything, a ')' as well: the last one ends it. */
+	end = strrchr(text, ')');
+	if (!end || sscanf(end + 1,
+			   " %c %u %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			   "%*d %llu",
+			   &out->state, &out->target.parent, &out->flags, &started) != 4)
+		return -EPROTO;
+	out->target.pid = pid;
+	out->target.started = started;
+	return 0;
+}
+
+static bool has_ended(const struct stat_line *line)
+{
+	return line->state == 'Z' || line->state == 'X';
+}
+
+/* The process that thread @id belongs to; 0: nobody knows. */
+static uint32_t process_of(uint32_t id)
+{
+	char path[64], line[256];
+	uint32_t pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", id);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (!pid && fgets(line, sizeof(line), file))
+		(void)sscanf(line, "Tgid: %u", &pid);
+	fclose(file);
+	return pid;
+}
+
+int target_check(uint32_t pid, struct target *out)
+{
+	struct stat_line line;
+	uint32_t process;
+	int err;
+
+	if (pid == (uint32_t)getpid()) {
+		log_error("process %u is otel-bpf itself", pid);
+		return -EINVAL;
+	}
+	err = read_stat(pid, &line);
+	process = err ? 0 : process_of(pid);
+	if (err || !process) {
+		log_error("there is no process %u; pids are those of the host, as ps shows them "
+			  "outside of "
+			  "containers",
+			  pid);
+		return -ESRCH;
+	}
+	if (process != pid) {
+		log_error(
+			"%u is a thread of process %u: give that, all of its threads are recorded",
+			pid, process);
+		return -EINVAL;
+	}
+	if (line.flags & KERNEL_THREAD) {
+		log_error("process %u is a thread of the kernel: it has no spans", pid);
+		return -EINVAL;
+	}
+	if (has_ended(&line)) {
+		log_error("process %u has ended and waits for its parent to notice", pid);
+		return -ESRCH;
+	}
+	*out = line.target;
+	return 0;
+}
+
+bool target_alive(const struct target *target)
+{
+	struct stat_line line;
+
+	return !read_stat(target->pid, &line) && line.target.started == target->started &&
+	       !has_ended(&line);
+}
+
+long targets_list(struct target **out)
+{
+	struct target *list = NULL;
+	DIR *folder = opendir("/proc");
+	size_t n = 0, room = 0;
+	struct dirent *entry;
+
+	if (!folder)
+		return -errno;
+	while ((entry = readdir(folder))) {
+		uint32_t pid = (uint32_t)strtoul(entry->d_name, NULL, 10);
+		struct stat_line line;
+
+		if (!isdigit((unsigned char)entry->d_name[0]) || pid == (uint32_t)getpid() ||
+		    read_stat(pid, &line) || has_ended(&line))
+			continue;
+		if (n == room) {
+			struct target *grown =
+				realloc(list, (room = room ? 2 * room : 256) * sizeof(*list));
+
+			if (!grown) {
+				free(list);
+				closedir(folder);
+				return -ENOMEM;
+			}
+			list = grown;
+		}
+		list[n++] = line.target;
+	}
+	closedir(folder);
+	*out = list;
+	return (long)n;
+}
+
+bool targets_are_host_pids(void)
+{
+	char name[64];
+	ssize_t size = readlink("/proc/self/ns/pid", name, sizeof(name) - 1);
+
+	if (size < 0)
+		return true; /* no such link: no such namespaces */
+	name[size] = '\0';
+	if (!strcmp(name, HOST_PIDS))
+		return true;
+	log_error("otel-bpf runs in a pid namespace of its own, but the kernel knows processes by "
+		  "the host's "
+		  "pids: run it in the host's (docker run --pid=host, hostPID: true)");
+	return false;
+}
