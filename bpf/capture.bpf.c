@@ -126,8 +126,8 @@ static __always_inline bool moved(const void *buffer, const void *copied)
 /*
  * Copies @size bytes of the process's memory into an event. Straight into reserved ring space, in
  * constant size classes: kernels before 5.19 know no other way, it is the cheapest, and per-CPU
- * scratch memory is overwritten by the next task on preemptible kernels, since uprobe programs can
- * be preempted.
+ * scratch memory is overwritten by the next task on preemptible kernels, since uprobe programs can be
+ * preempted.
  */
 #define COPY(class)                                                                                \
 	if (size <= (class) - sizeof(*event)) {                                                    \
@@ -186,15 +186,14 @@ static __noinline int announce(__u64 anchor, const struct process_id *process)
 }
 
 /* Of a buffer that could not be copied, how much was in it. */
-static __noinline int count_untaken(const void *buffer, __u64 size,
-				    const struct process_id *process, __u32 reason)
+static __noinline int count_untaken(const void *buffer, __u64 size, const struct process_id *process,
+				    __u32 reason)
 {
 	__u64 started = 0, before = 0;
 
 	if (!process || reason >= LOSSES)
 		return 0;
-	bpf_probe_read_user(&started, sizeof(started),
-			    buffer + offsetof(struct otel_buffer, started));
+	bpf_probe_read_user(&started, sizeof(started), buffer + offsetof(struct otel_buffer, started));
 	bpf_probe_read_user(&before, sizeof(before),
 			    buffer + offsetof(struct otel_buffer, started_before));
 	count_loss(process, reason, size, started - before);
@@ -202,15 +201,14 @@ static __noinline int count_untaken(const void *buffer, __u64 size,
 }
 
 /*
- * Copies a buffer of @size bytes, header included, that its owner hands over, and counts what
- * cannot be.
+ * Copies a buffer of @size bytes, header included, that its owner hands over, and counts what cannot
+ * be.
  */
 static __noinline int take(const void *buffer, __u64 size, const struct process_id *process)
 {
 	if (!process)
 		return 0;
-	return count_untaken(buffer, size, process,
-			     copy(EVENT_FLUSH, buffer, size, process, false));
+	return count_untaken(buffer, size, process, copy(EVENT_FLUSH, buffer, size, process, false));
 }
 
 /* The same for one that its owner may be writing to. */
@@ -249,8 +247,7 @@ int capture_flush(struct pt_regs *ctx)
 	if (!process)
 		return 0;
 	if (process->announced != id.execs + 1) {
-		bpf_probe_read_user(&anchor, sizeof(anchor),
-				    buffer + offsetof(struct otel_buffer, anchor));
+		bpf_probe_read_user(&anchor, sizeof(anchor), buffer + offsetof(struct otel_buffer, anchor));
 		process->anchor = anchor;
 		if (announce(anchor, &id))
 			process->announced = id.execs + 1;
@@ -262,9 +259,9 @@ int capture_flush(struct pt_regs *ctx)
 /*
  * ---- Lives ----
  *
- * Each of these programs is there twice. On preemptible kernels from 7.1 on the kernel skips a
- * program that runs on this CPU already, in a task that was preempted; then the other one does its
- * work, and else it finds the work done.
+ * Each of these programs is there twice. On preemptible kernels from 7.1 on the kernel skips a program
+ * that runs on this CPU already, in a task that was preempted; then the other one does its work, and
+ * else it finds the work done.
  */
 static __always_inline int on_fork_once(struct task_struct *parent, struct task_struct *child)
 {
@@ -297,8 +294,7 @@ static __always_inline int on_fork_once(struct task_struct *parent, struct task_
 	return 0;
 }
 
-/* Reading it has the agent told of all who are followed: else nothing names those that ran before.
- */
+/* Reading it has the agent told of all who are followed: else nothing names those that ran before. */
 SEC("iter/task")
 int tell_followed(struct bpf_iter__task *ctx)
 {
@@ -352,9 +348,10 @@ static __always_inline int on_exec_once(struct task_struct *task, struct linux_b
 		return 0;
 	process->executed = id.execs + 1;
 	process->start_time = id.start_time;
-	event = bpf_ringbuf_reserve(
-		&ring, sizeof(*event) + sizeof(*exec) + EVENT_FILENAME_MAX + EVENT_ARGUMENTS_MAX,
-		0);
+	event = bpf_ringbuf_reserve(&ring,
+				    sizeof(*event) + sizeof(*exec) + EVENT_FILENAME_MAX +
+					    EVENT_ARGUMENTS_MAX,
+				    0);
 	if (!event) {
 		__sync_fetch_and_add(&lives_lost, 1);
 		return 0;
@@ -399,9 +396,9 @@ int BPF_PROG(on_exec_again, struct task_struct *task, int old_pid, struct linux_
 /*
  * ---- What a process that dies or executes another program holds in its buffers ----
  *
- * The agent loads what fits the kernel: on_exit_with_memory where the process's memory is still
- * there at sched_process_exit (6.16), else on_exit and, before it, on_dying or on_fatal_signal; and
- * one of on_prepare_exec (6.11) and on_begin_exec. What is read twice is known by its position.
+ * The agent loads what fits the kernel: on_exit_with_memory where the process's memory is still there
+ * at sched_process_exit (6.16), else on_exit and, before it, on_dying or on_fatal_signal; and one of
+ * on_prepare_exec (6.11) and on_begin_exec. What is read twice is known by its position.
  */
 #define MAX_STEPS (1 << 16) /* a hostile list may loop */
 
@@ -424,8 +421,8 @@ struct walk {
 
 /*
  * Unknown to the verifier. What it knew of the loop's state it would either follow for each bucket
- * anew (seconds, and more than 7.1 has patience for), or, before 6.7, take for true in all rounds,
- * and remove the code for the others.
+ * anew (seconds, and more than 7.1 has patience for), or, before 6.7, take for true in all rounds, and
+ * remove the code for the others.
  */
 volatile __u32 zero;
 
