@@ -23,7 +23,7 @@ struct agent;
 struct agent_options {
 	const char *exporter; /* as pipeline_new() takes it, as is endpoint */
 	const char *endpoint;
-	const char *service_name; /* NULL: the executable's name */
+	const char *service_name; /* NULL: unknown_service:executable */
 	const char *settings;	  /* a file; NULL: none */
 	size_t ring_bytes;	  /* a power of two */
 	bool verbose;

@@ -37,7 +37,7 @@ struct stack_names {
 };
 
 struct intake_options {
-	const char *service_name; /* of processes that do not name theirs; NULL: the executable's */
+	const char *service_name; /* of processes that do not name theirs; NULL: unknown_service:executable */
 	size_t max_open;	  /* spans that are not finished yet, over all processes */
 	const struct limits *limits; /* copied; NULL: the defaults */
 	struct span_sink sink;

@@ -19,7 +19,7 @@ const char options_help[] =
 	"      --endpoint URL       base of the OTLP receiver (/v1/traces is added); default:\n"
 	"                           $OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318\n"
 	"      --service-name NAME  service.name of processes that do not set OTEL_SERVICE_NAME\n"
-	"                           (default: their executable's name)\n"
+	"                           (default: unknown_service: and their executable's name)\n"
 	"      --ring-size BYTES    room for records on their way from the kernel, a power of two;\n"
 	"                           K, M and G may follow (default: 16M)\n"
 	"      --settings FILE      what may change while it runs, read again when it does; lines\n"

@@ -2,13 +2,17 @@
 #include "resource.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "fields.h"
+#include "otel/semconv.h"
 #include "utf8.h"
 #include "wire.h"
+
+#define UNKNOWN "unknown_service"
 
 #ifndef OTEL_BPF_VERSION
 #define OTEL_BPF_VERSION "0"
@@ -293,6 +297,7 @@ static struct bytes text_of(const struct attributes *set, const char *key)
 
 static struct resource *encode(const struct attributes *set, const struct process *process)
 {
+	static const char schema_url[] = OTEL_SEMCONV_SCHEMA_URL; /* of the names that we use */
 	struct bytes name = text_of(set, "service.name");
 	size_t size = attributes_size(set);
 	struct resource *resource;
@@ -303,10 +308,28 @@ static struct resource *encode(const struct attributes *set, const struct proces
 		return NULL;
 	resource->pid = process->id.pid;
 	resource->encoded = (struct bytes){.data = p, .size = size};
+	resource->schema_url = (struct bytes){.data = (const uint8_t *)schema_url, .size = sizeof(schema_url) - 1};
 	p = attributes_write(set, p);
+	/* To people, that nobody has named the service says nothing. */
+	if (name.size > sizeof(UNKNOWN) && !memcmp(name.data, UNKNOWN ":", sizeof(UNKNOWN)))
+		name = (struct bytes){.data = name.data + sizeof(UNKNOWN), .size = name.size - sizeof(UNKNOWN)};
 	resource->service_name = (struct bytes){.data = p, .size = name.size};
 	wire_put_raw(p, name.data, name.size);
 	return resource;
+}
+
+/* Semantic conventions, service.name: "unknown_service:" and the executable's name, if nobody says. */
+static void put_default_name(struct attributes *set, const char *executable, const char *service_name)
+{
+	char name[sizeof(UNKNOWN) + NAME_MAX + 1] = UNKNOWN;
+
+	if (service_name && *service_name) {
+		put_service_name(set, service_name, strlen(service_name));
+		return;
+	}
+	if (executable && *executable)
+		snprintf(name, sizeof(name), UNKNOWN ":%s", executable);
+	put_service_name(set, name, strlen(name));
 }
 
 struct resource *resource_of(struct process *process, const struct attributes *host,
@@ -317,11 +340,7 @@ struct resource *resource_of(struct process *process, const struct attributes *h
 
 	if (process->resource)
 		return process->resource;
-	if (service_name && *service_name)
-		executable = service_name;
-	else if (!executable || !*executable)
-		executable = "unknown_service";
-	put_service_name(&set, executable, strlen(executable));
+	put_default_name(&set, executable, service_name);
 	put_detected(&set, process);
 	add_all(&set, host);
 	put_environment(&set, process);

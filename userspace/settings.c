@@ -36,12 +36,18 @@ struct settings {
 
 static void from_environment(struct values *values)
 {
-	const char *name = getenv("OTEL_TRACES_SAMPLER"), *why;
+	const char *name = getenv("OTEL_TRACES_SAMPLER"), *argument = getenv("OTEL_TRACES_SAMPLER_ARG");
+	const char *why;
 
 	values->sampling = sampling_default();
 	values->count = 0;
-	if (name && *name &&
-	    sampling_parse(name, getenv("OTEL_TRACES_SAMPLER_ARG"), &values->sampling, &why))
+	if (!name || !*name || !sampling_parse(name, argument, &values->sampling, &why))
+		return;
+	/* OpenTelemetry, Configuration: an argument that makes no sense is as if there were none. */
+	if (!sampling_parse(name, NULL, &values->sampling, &why))
+		log_error("OTEL_TRACES_SAMPLER_ARG=%s ignored: the ratio is a number from 0 to 1; it is 1 now",
+			  argument);
+	else
 		log_error("OTEL_TRACES_SAMPLER=%s ignored: %s", name, why);
 }
 

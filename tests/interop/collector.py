@@ -200,7 +200,7 @@ def kitchen(tests, options, directory):
         wrong.append(agent.stdout)
     tests.check(f"the collector prints {len(spans)} spans of the kitchen, as they were made", wrong)
     wanted = {
-        "service.name": "Str(kitchen)",
+        "service.name": "Str(unknown_service:kitchen)",
         "telemetry.sdk.name": "Str(otel-bpf)",
         "telemetry.sdk.language": "Str(c)",
         "host.name": f"Str({socket.gethostname()})",

@@ -120,7 +120,7 @@ class Checker:
 
 
 def check_scope(checker, service, scope, version):
-    if (service, scope, version) != ("producer", "producer", "1.0.0"):
+    if (service, scope, version) != ("unknown_service:producer", "producer", "1.0.0"):
         checker.complain(f"service {service}, scope {scope} {version}")
 
 

@@ -78,7 +78,7 @@ def what_a_descendant_executes_is_recorded_with_its_own_resource():
 def a_program_is_called_after_its_file_whatever_path_led_to_it():
     # It is gone before the agent can ask.
     spans = named(family("loops", "50", "/proc/self/exe").spans, "once")
-    equal([s.resource["service.name"] for s in spans], ["family"] * 50, "service.name")
+    equal([s.resource["service.name"] for s in spans], ["unknown_service:family"] * 50, "service.name")
 
 
 @test
@@ -157,7 +157,7 @@ def processes_that_live_a_millisecond_are_all_recorded():
     spans = named(family("loops", "200").spans, "once")
     equal(len(spans), 200, "spans")
     equal(len(set(pids(spans))), 200, "processes")
-    equal({s.resource["service.name"] for s in spans}, {"family"}, "service.name")
+    equal({s.resource["service.name"] for s in spans}, {"unknown_service:family"}, "service.name")
     equal([s for s in spans if s.attributes["pid"] != s.resource["process.pid"]], [], "spans of others")
 
 

@@ -15,7 +15,7 @@ def resource_of(options=(), program="scenes_c", scene="roots", **more):
 
 @test
 def the_service_is_called_after_the_executable_if_nobody_says_more():
-    equal(resource_of()["service.name"], "scenes_c", "service.name")
+    equal(resource_of()["service.name"], "unknown_service:scenes_c", "service.name")
 
 
 @test

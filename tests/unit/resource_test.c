@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "../../userspace/resource.h"
+#include "otel/semconv.h"
 #include "fixture.h"
 
 /* Sends an anchor with these strings, each with its NUL. */
@@ -52,6 +53,7 @@ static void the_service_name_comes_from_the_environment(void **state)
 	assert_text(text_of(resource, "service.name"), "kitchen");
 	assert_text(resource->service_name, "kitchen");
 	assert_text(text_of(resource, "team"), "a b");
+	assert_text(resource->schema_url, OTEL_SEMCONV_SCHEMA_URL);
 	assert_int_equal(resource->pid, app.pid);
 }
 
@@ -78,6 +80,7 @@ static void without_a_name_it_is_the_operators_or_the_executables(void **state)
 	memcpy(event.strings, "/bin/app./argv\0-pass", 20);
 	producer_life(&one, intake, EVENT_EXEC, &event, sizeof(event.exec) + 19);
 	assert_text(resource_now(&one)->service_name, "app");
+	assert_text(text_of(out.spans[0]->resource, "service.name"), "unknown_service:app");
 	assert_text(text_of(out.spans[0]->resource, "process.executable.path"), "/bin/app");
 	assert_text(text_of(out.spans[0]->resource, "process.executable.name"), "app");
 	/* Arguments are not exported: there may be secrets among them. */
@@ -107,7 +110,7 @@ static void a_child_has_what_its_parent_had_until_it_execs(void **state)
 	two.process.pid--;
 	producer_life(&two, intake, EVENT_FORK, &fork, sizeof(fork));
 	resource_now(&two);
-	assert_text(text_of(out.spans[1]->resource, "service.name"), "app");
+	assert_text(text_of(out.spans[1]->resource, "service.name"), "unknown_service:app");
 	assert_text(text_of(out.spans[1]->resource, "team"), "x");
 	assert_text(text_of(out.spans[1]->resource, "k"), "v");
 	pid = attribute(out.spans[1]->resource->encoded, 1, "process.parent_pid");
@@ -123,7 +126,7 @@ static void a_child_has_what_its_parent_had_until_it_execs(void **state)
 	two.process.pid--;
 	two.process.execs++;
 	resource_now(&two);
-	assert_text(text_of(out.spans[2]->resource, "service.name"), "two");
+	assert_text(text_of(out.spans[2]->resource, "service.name"), "unknown_service:two");
 	assert_int_equal(text_of(out.spans[2]->resource, "k").size, 0);
 	pid = attribute(out.spans[2]->resource->encoded, 1, "process.parent_pid");
 	assert_int_equal(field_at(pid, 3, 0).value, app.pid);
