@@ -146,6 +146,7 @@ class Span:
         self.id = it["spanId"]
         self.parent = it.get("parentSpanId", "")
         self.flags = it.get("flags", 0)
+        self.tracestate = it.get("traceState", "")
         self.kind = it.get("kind", 0)
         self.start = int(it["startTimeUnixNano"])
         self.end = int(it["endTimeUnixNano"])
