@@ -161,6 +161,13 @@ throughput: test-deps ## A million spans through a receiver and a file, every on
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(SUDO) env BUILD=$(BUILD) tests/interop/run.sh 1000000
 
+CHAOS_KILLS ?= 1000
+.PHONY: chaos
+chaos: test-deps ## Kill an application CHAOS_KILLS times in every way, and 10,000 short lives (minutes)
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(SUDO) env BUILD=$(BUILD) CHAOS_KILLS=$(CHAOS_KILLS) SHORT_LIVES=10000 \
+		python3 tests/kernel/run.py -v no_way_to_die live_a_millisecond
+
 .PHONY: kernels
 kernels: test-deps ## Try the agent on other kernels in virtual machines (minutes)
 	$(Q)deploy/install-packages.sh $(call packages,tests/vm/packages.txt)

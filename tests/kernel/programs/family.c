@@ -135,6 +135,37 @@ static void loops(void)
 	}
 }
 
+/* The same, each with an environment of its own. */
+static void lives(void)
+{
+	char number[16], text[32];
+	int i = 0;
+
+	for (int part = 2; part < 4; part++) {
+		for (int n = atoi(arguments[part]); n; n--, i++) {
+			pid_t pid = fork();
+
+			if (!pid) {
+				snprintf(number, sizeof(number), "%d", i);
+				snprintf(text, sizeof(text), "life-%d", i);
+				setenv("OTEL_SERVICE_NAME", text, 1);
+				snprintf(text, sizeof(text), "number=%d", i);
+				setenv("OTEL_RESOURCE_ATTRIBUTES", text, 1);
+				execl("/proc/self/exe", "family", "life", number, (char *)NULL);
+				_exit(127);
+			}
+			wait_for(pid);
+		}
+		talk(part == 2 ? "warm" : "done");
+	}
+}
+
+static void one_life(void)
+{
+	OTEL_SPAN(span, &tracer, "life", otel_int("i", atoi(arguments[2])));
+	otel_set(span, otel_int("pid", getpid()));
+}
+
 static void daemonizes(void)
 {
 	{
@@ -218,6 +249,8 @@ static const struct scene {
 	{"fork_tree", fork_tree},
 	{"execs", execs},
 	{"loops", loops},
+	{"lives", lives},
+	{"life", one_life},
 	{"daemonizes", daemonizes},
 	{"stranger", stranger},
 	{"exits_at_once", exits_at_once},
