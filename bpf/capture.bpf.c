@@ -34,6 +34,21 @@ struct {
 	__type(value, struct loss_counts);
 } losses SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RING_USERS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct ring_user);
+} ring_users SEC(".maps");
+
+/* Whose event it is. */
+struct source {
+	struct process_id id;
+	__u32 user;
+	__u32 reserved;
+};
+
 /*
  * The reader's side of the wakeup policy. Waking it at every record costs an application four times
  * what its record costs, so it is woken when it sleeps long, or naps while the ring fills up.
@@ -41,6 +56,7 @@ struct {
 enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
 volatile __u32 reader = READER_SLEEPS;
 volatile __u64 ring_quarter = 4 << 20;
+volatile __u64 ring_reserve = 1 << 20; /* for lives, when spans have filled the rest */
 
 volatile __u64 not_followed;   /* processes that did not fit into the map */
 volatile __u64 losses_unknown; /* spans lost of processes that did not fit into `losses` */
@@ -80,14 +96,89 @@ static __always_inline void identify_current(struct process_id *out)
 }
 
 static __always_inline void fill(struct event *event, __u32 kind, __u32 size,
-				 const struct process_id *process)
+				 const struct source *source)
 {
 	event->kind = kind;
 	event->size = size;
-	event->process = *process;
+	event->process = source->id;
 	event->thread = (__u32)bpf_get_current_pid_tgid();
-	event->uid = (__u32)bpf_get_current_uid_gid();
+	event->user = source->user;
 	event->time = bpf_ktime_get_ns();
+}
+
+/* Begins at random: nobody can aim at somebody else's. Those who find none free share one. */
+static __noinline __u32 new_user(__u32 tgid)
+{
+	__u32 first = bpf_get_prandom_u32(), at;
+	struct ring_user *user;
+
+	for (int i = 0; i < 32; i++) {
+		at = (first + i) % RING_USERS;
+		user = bpf_map_lookup_elem(&ring_users, &at);
+		if (user && !user->pid) {
+			user->pid = tgid;
+			return at;
+		}
+	}
+	return first % RING_USERS;
+}
+
+static __always_inline void release_user(__u32 at, __u32 tgid)
+{
+	struct ring_user *user = bpf_map_lookup_elem(&ring_users, &at);
+
+	if (user && user->pid == tgid)
+		user->pid = 0;
+}
+
+/*
+ * May @source put an event of @size bytes into the ring? When it is more than a quarter full,
+ * nobody may have more of it than is left for all others then, which is what shared-memory switches
+ * do: one that floods alone gets half, two a third each, and who asks for little is always served.
+ * Returns enum loss, LOSSES if it may, and then it is charged with it.
+ */
+static __noinline __u32 admit(const struct source *source, __u64 size, __u64 reserve)
+{
+	__u64 held = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA), room = 4 * ring_quarter;
+	__u32 at = source ? source->user : 0;
+	struct ring_user *user = bpf_map_lookup_elem(&ring_users, &at);
+	__s64 has;
+
+	size = EVENT_RING_BYTES(size);
+	if (!user)
+		return LOSS_REFUSED; /* cannot be */
+	if (held > ring_quarter) {
+		if (held + size + reserve > room)
+			return LOSS_RING_FULL;
+		has = (__s64)(user->put - user->read);
+		if (has > 0 && (__u64)has + 2 * size + reserve > room - held)
+			return LOSS_QUOTA;
+	}
+	__sync_fetch_and_add(&user->put, size);
+	return LOSSES;
+}
+
+/* It did not get in after all. */
+static __noinline void refund(const struct source *source, __u64 size)
+{
+	__u32 at = source ? source->user : 0;
+	struct ring_user *user = bpf_map_lookup_elem(&ring_users, &at);
+
+	if (user)
+		__sync_fetch_and_add(&user->put, -EVENT_RING_BYTES(size));
+}
+
+/* Room for what happens to a process: spans leave some for it. NULL: there is none. */
+static __always_inline struct event *reserve_life(const struct source *source, const __u64 size)
+{
+	struct event *event = NULL;
+
+	if (admit(source, size, 0) == LOSSES) {
+		event = bpf_ringbuf_reserve(&ring, size, 0);
+		if (!event)
+			refund(source, size);
+	}
+	return event;
 }
 
 static __noinline void count_loss(const struct process_id *process, __u32 reason, __u64 size,
@@ -131,18 +222,28 @@ static __always_inline bool moved(const void *buffer, const void *copied)
  */
 #define COPY(class)                                                                                \
 	if (size <= (class) - sizeof(*event)) {                                                    \
+		reason = admit(source, (class), reserve);                                          \
+		if (reason != LOSSES)                                                              \
+			return reason;                                                             \
 		event = bpf_ringbuf_reserve(&ring, (class), 0);                                    \
-		if (!event)                                                                        \
+		if (!event) {                                                                      \
+			refund(source, (class));                                                   \
 			return LOSS_RING_FULL;                                                     \
-		fill(event, kind, size, process);                                                  \
+		}                                                                                  \
+		fill(event, kind, size, source);                                                   \
 		asm volatile("" : "+r"(size));                                                     \
 		if (size > (class) - sizeof(*event) ||                                             \
 		    bpf_probe_read_user(event + 1, size, from)) {                                  \
-			bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);                              \
+			/* Not discarded: the reader tells who has read what. */                   \
+			event->kind = EVENT_NOTHING;                                               \
+			event->size = 0;                                                           \
+			bpf_ringbuf_submit(event, wakeup());                                       \
 			return LOSS_UNREADABLE;                                                    \
 		}                                                                                  \
 		if (walked && moved(from, event + 1)) {                                            \
-			bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);                              \
+			event->kind = EVENT_NOTHING;                                               \
+			event->size = 0;                                                           \
+			bpf_ringbuf_submit(event, wakeup());                                       \
 			return LOSSES;                                                             \
 		}                                                                                  \
 		bpf_ringbuf_submit(event, wakeup());                                               \
@@ -154,9 +255,10 @@ static __always_inline bool moved(const void *buffer, const void *copied)
  * hands it over while we copy, what we have is a mixture, and of no use: it is in the ring already.
  */
 static __always_inline __u32 copy(__u32 kind, const void *from, __u64 size,
-				  const struct process_id *process, bool walked)
+				  const struct source *source, __u64 reserve, bool walked)
 {
 	struct event *event;
+	__u32 reason;
 
 	COPY(512)
 	COPY(1024)
@@ -172,31 +274,32 @@ static __always_inline __u32 copy(__u32 kind, const void *from, __u64 size,
 }
 
 /* Before the first flush of a process's image: its anchor, since it may be gone in a moment. */
-static __noinline int announce(__u64 anchor, const struct process_id *process)
+static __noinline int announce(__u64 anchor, const struct source *source)
 {
-	__u32 size = 0;
+	__u32 size = 0, reason;
 
-	if (!process)
+	if (!source)
 		return 0;
 	if (bpf_probe_read_user(&size, sizeof(size),
 				(const void *)anchor + offsetof(struct otel_anchor, size)) ||
 	    size > sizeof(struct otel_anchor))
 		return 1; /* garbage: no use in trying again */
-	return copy(EVENT_ANCHOR, (const void *)anchor, size, process, false) != LOSS_RING_FULL;
+	reason = copy(EVENT_ANCHOR, (const void *)anchor, size, source, 0, false);
+	return reason != LOSS_RING_FULL && reason != LOSS_QUOTA;
 }
 
 /* Of a buffer that could not be copied, how much was in it. */
-static __noinline int count_untaken(const void *buffer, __u64 size, const struct process_id *process,
+static __noinline int count_untaken(const void *buffer, __u64 size, const struct source *source,
 				    __u32 reason)
 {
 	__u64 started = 0, before = 0;
 
-	if (!process || reason >= LOSSES)
+	if (!source || reason >= LOSSES)
 		return 0;
 	bpf_probe_read_user(&started, sizeof(started), buffer + offsetof(struct otel_buffer, started));
 	bpf_probe_read_user(&before, sizeof(before),
 			    buffer + offsetof(struct otel_buffer, started_before));
-	count_loss(process, reason, size, started - before);
+	count_loss(&source->id, reason, size, started - before);
 	return 0;
 }
 
@@ -204,19 +307,21 @@ static __noinline int count_untaken(const void *buffer, __u64 size, const struct
  * Copies a buffer of @size bytes, header included, that its owner hands over, and counts what cannot
  * be.
  */
-static __noinline int take(const void *buffer, __u64 size, const struct process_id *process)
+static __noinline int take(const void *buffer, __u64 size, const struct source *source)
 {
-	if (!process)
+	if (!source)
 		return 0;
-	return count_untaken(buffer, size, process, copy(EVENT_FLUSH, buffer, size, process, false));
+	return count_untaken(buffer, size, source,
+			     copy(EVENT_FLUSH, buffer, size, source, ring_reserve, false));
 }
 
 /* The same for one that its owner may be writing to. */
-static __noinline int take_walked(const void *buffer, __u64 size, const struct process_id *process)
+static __noinline int take_walked(const void *buffer, __u64 size, const struct source *source)
 {
-	if (!process)
+	if (!source)
 		return 0;
-	return count_untaken(buffer, size, process, copy(EVENT_FLUSH, buffer, size, process, true));
+	return count_untaken(buffer, size, source,
+			     copy(EVENT_FLUSH, buffer, size, source, ring_reserve, true));
 }
 
 /*
@@ -238,21 +343,23 @@ int capture_flush(struct pt_regs *ctx)
 {
 	const void *buffer = (const void *)PT_REGS_PARM1(ctx);
 	__u64 size = PT_REGS_PARM2(ctx);
-	struct process_id id = {};
+	struct source source = {};
 	struct followed *process;
 	__u64 anchor = 0;
 
-	identify_current(&id);
-	process = find(&id);
+	identify_current(&source.id);
+	process = find(&source.id);
 	if (!process)
 		return 0;
-	if (process->announced != id.execs + 1) {
-		bpf_probe_read_user(&anchor, sizeof(anchor), buffer + offsetof(struct otel_buffer, anchor));
+	source.user = process->user;
+	if (process->announced != source.id.execs + 1) {
+		bpf_probe_read_user(&anchor, sizeof(anchor),
+				    buffer + offsetof(struct otel_buffer, anchor));
 		process->anchor = anchor;
-		if (announce(anchor, &id))
-			process->announced = id.execs + 1;
+		if (announce(anchor, &source))
+			process->announced = source.id.execs + 1;
 	}
-	take(buffer, size, &id);
+	take(buffer, size, &source);
 	return 0;
 }
 
@@ -265,30 +372,39 @@ int capture_flush(struct pt_regs *ctx)
  */
 static __always_inline int on_fork_once(struct task_struct *parent, struct task_struct *child)
 {
-	struct process_id id = {}, parent_id = {};
-	struct followed fresh = {}, *before;
+	struct source source = {};
+	struct process_id parent_id = {};
+	struct followed fresh = {}, *before, *follows;
 	struct event *event;
 
 	identify(parent, &parent_id);
-	identify(child, &id);
-	if (id.pid == parent_id.pid || !find(&parent_id))
+	identify(child, &source.id);
+	if (source.id.pid == parent_id.pid)
 		return 0;
-	before = bpf_map_lookup_elem(&followed, &id.pid);
-	if (before && before->start_time == id.start_time)
+	follows = find(&parent_id);
+	if (!follows)
+		return 0;
+	source.user = follows->user; /* who forks pays */
+	before = bpf_map_lookup_elem(&followed, &source.id.pid);
+	if (before && before->start_time == source.id.start_time)
 		return 0; /* the other program was here */
 	if (before && before->ended)
 		__sync_fetch_and_add(&lives_lost, 1);
-	fresh.start_time = id.start_time;
-	if (bpf_map_update_elem(&followed, &id.pid, &fresh, BPF_ANY)) {
+	if (before)
+		release_user(before->user, source.id.pid);
+	fresh.start_time = source.id.start_time;
+	fresh.user = new_user(source.id.pid);
+	if (bpf_map_update_elem(&followed, &source.id.pid, &fresh, BPF_ANY)) {
+		release_user(fresh.user, source.id.pid);
 		__sync_fetch_and_add(&not_followed, 1);
 		return 0;
 	}
-	event = bpf_ringbuf_reserve(&ring, sizeof(*event) + sizeof(struct event_fork), 0);
+	event = reserve_life(&source, sizeof(*event) + sizeof(struct event_fork));
 	if (!event) {
 		__sync_fetch_and_add(&lives_lost, 1);
 		return 0;
 	}
-	fill(event, EVENT_FORK, sizeof(struct event_fork), &id);
+	fill(event, EVENT_FORK, sizeof(struct event_fork), &source);
 	((struct event_fork *)(event + 1))->parent = parent_id;
 	bpf_ringbuf_submit(event, wakeup());
 	return 0;
@@ -299,23 +415,24 @@ SEC("iter/task")
 int tell_followed(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct process_id id = {};
+	struct source source = {};
 	struct followed *process;
 	struct event *event;
 
 	if (!task || task->pid != task->tgid)
 		return 0;
-	identify(task, &id);
-	process = find(&id);
+	identify(task, &source.id);
+	process = find(&source.id);
 	if (!process)
 		return 0;
-	process->start_time = id.start_time;
-	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+	process->start_time = source.id.start_time;
+	source.user = process->user;
+	event = reserve_life(&source, sizeof(*event));
 	if (!event) {
 		__sync_fetch_and_add(&lives_lost, 1);
 		return 0;
 	}
-	fill(event, EVENT_RUNS, 0, &id);
+	fill(event, EVENT_RUNS, 0, &source);
 	bpf_ringbuf_submit(event, wakeup());
 	return 0;
 }
@@ -335,23 +452,22 @@ int BPF_PROG(on_fork_again, struct task_struct *parent, struct task_struct *chil
 static __always_inline int on_exec_once(struct task_struct *task, struct linux_binprm *binary)
 {
 	struct followed *process;
-	struct process_id id = {};
+	struct source source = {};
 	struct event *event;
 	struct event_exec *exec;
 	char *strings;
 	__u64 begin, size;
 	long filename;
 
-	identify(task, &id);
-	process = find(&id);
-	if (!process || process->executed == id.execs + 1)
+	identify(task, &source.id);
+	process = find(&source.id);
+	if (!process || process->executed == source.id.execs + 1)
 		return 0;
-	process->executed = id.execs + 1;
-	process->start_time = id.start_time;
-	event = bpf_ringbuf_reserve(&ring,
-				    sizeof(*event) + sizeof(*exec) + EVENT_FILENAME_MAX +
-					    EVENT_ARGUMENTS_MAX,
-				    0);
+	process->executed = source.id.execs + 1;
+	process->start_time = source.id.start_time;
+	source.user = process->user;
+	event = reserve_life(&source, sizeof(*event) + sizeof(*exec) + EVENT_FILENAME_MAX +
+					      EVENT_ARGUMENTS_MAX);
 	if (!event) {
 		__sync_fetch_and_add(&lives_lost, 1);
 		return 0;
@@ -376,7 +492,7 @@ static __always_inline int on_exec_once(struct task_struct *task, struct linux_b
 		size = 0;
 	exec->filename_size = (__u32)filename;
 	exec->arguments_size = (__u32)size;
-	fill(event, EVENT_EXEC, sizeof(*exec) + (__u32)filename + (__u32)size, &id);
+	fill(event, EVENT_EXEC, sizeof(*exec) + (__u32)filename + (__u32)size, &source);
 	bpf_ringbuf_submit(event, wakeup());
 	return 0;
 }
@@ -411,7 +527,7 @@ struct {
 } steps SEC(".maps");
 
 struct walk {
-	struct process_id id;
+	struct source source;
 	__u64 anchor;
 	__u64 owner;  /* the thread pointer of the only thread that matters; 0: all do */
 	__u64 thread; /* 0: the list is at its end */
@@ -481,19 +597,19 @@ static long take_thread(const void *map, const void *key, const void *value, str
 					buffer + offsetof(struct otel_buffer, committed)) ||
 		    !committed || committed > OTEL_FLUSH_MAX)
 			continue;
-		take_walked(buffer, sizeof(struct otel_buffer) + committed, &walk->id);
+		take_walked(buffer, sizeof(struct otel_buffer) + committed, &walk->source);
 	}
 	return walk->owner != 0;
 }
 
 /* Of all threads, or, with @owner, of the one with this thread pointer. */
-static __noinline int take_all(const struct process_id *process, __u64 anchor, __u64 owner)
+static __noinline int take_all(const struct source *source, __u64 anchor, __u64 owner)
 {
 	struct walk walk = {.anchor = anchor, .owner = owner, .thread = zero, .bucket = zero};
 
-	if (!process)
+	if (!source)
 		return 0;
-	walk.id = *process;
+	walk.source = *source;
 	if (owner) {
 		/* otel/anchor.h puts it there. */
 		walk.bucket = (__u32)((owner >> 12) ^ (owner >> 20)) % OTEL_ANCHOR_BUCKETS;
@@ -516,60 +632,62 @@ static __always_inline __u64 thread_pointer(void)
 }
 
 /* Of a process that is going: what was there for the agent to find, and can it be read? */
-static __noinline int take_last(const struct process_id *process, __u64 anchor, __u64 owner)
+static __noinline int take_last(const struct source *source, __u64 anchor, __u64 owner)
 {
 	__u32 magic = 0;
 
-	if (!process)
+	if (!source)
 		return 0;
 	/* The kernel takes memory away from victims that do not die fast enough. */
 	if (bpf_probe_read_user(&magic, sizeof(magic),
 				(const void *)anchor + offsetof(struct otel_anchor, magic)))
-		count_loss(process, LOSS_UNREADABLE, 0, 0);
+		count_loss(&source->id, LOSS_UNREADABLE, 0, 0);
 	else
-		take_all(process, anchor, owner);
+		take_all(source, anchor, owner);
 	return 0;
 }
 
 static __always_inline int exited(struct task_struct *task, bool memory)
 {
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
-	struct process_id id = {};
+	struct source source = {};
 	struct event_exit exit;
 	struct followed *process;
 	struct event *event;
 	__u64 owner;
 
-	identify(task, &id);
-	process = find(&id);
+	identify(task, &source.id);
+	process = find(&source.id);
 	if (!process)
 		return 0;
+	source.user = process->user;
 	if (BPF_CORE_READ(signal, live.counter)) {
 		/*
 		 * Threads that are left will come here, too, and the last one tells of all. Unless
 		 * one of them executes another program: until now this one may have written.
 		 */
 		owner = memory && BPF_CORE_READ(signal, group_exec_task) ? thread_pointer() : 0;
-		if (owner && process->announced == id.execs + 1)
-			take_last(&id, process->anchor, owner);
+		if (owner && process->announced == source.id.execs + 1)
+			take_last(&source, process->anchor, owner);
 		return 0;
 	}
-	if (memory && process->announced == id.execs + 1)
-		take_last(&id, process->anchor, 0);
+	if (memory && process->announced == source.id.execs + 1)
+		take_last(&source, process->anchor, 0);
 	exit.status = BPF_CORE_READ(signal, group_exit_code);
 	if (!exit.status)
 		exit.status = BPF_CORE_READ(task, group_leader, exit_code);
 	exit.out_of_memory = BPF_CORE_READ(signal, oom_mm) != NULL;
-	event = bpf_ringbuf_reserve(&ring, sizeof(*event) + sizeof(struct event_exit), 0);
+	event = reserve_life(&source, sizeof(*event) + sizeof(struct event_exit));
 	if (event) {
-		fill(event, EVENT_EXIT, sizeof(struct event_exit), &id);
+		fill(event, EVENT_EXIT, sizeof(struct event_exit), &source);
 		*(struct event_exit *)(event + 1) = exit;
 		bpf_ringbuf_submit(event, wakeup());
-		bpf_map_delete_elem(&followed, &id.pid);
+		release_user(source.user, source.id.pid);
+		bpf_map_delete_elem(&followed, &source.id.pid);
 	} else {
 		process->exit = exit;
-		process->execs = id.execs;
-		process->start_time = id.start_time;
+		process->execs = source.id.execs;
+		process->start_time = source.id.start_time;
 		process->ended = 1;
 	}
 	return 0;
@@ -602,14 +720,15 @@ int BPF_PROG(on_exit_with_memory_again, struct task_struct *task)
 /* What the current process holds: all of it, or, with @owner, what one of its threads does. */
 static __always_inline int take_of_current(__u64 owner)
 {
-	struct process_id id = {};
+	struct source source = {};
 	struct followed *process;
 
-	identify_current(&id);
-	process = find(&id);
-	if (process && process->announced == id.execs + 1)
-		take_last(&id, process->anchor, owner);
-	return 0;
+	identify_current(&source.id);
+	process = find(&source.id);
+	if (!process || process->announced != source.id.execs + 1)
+		return 0;
+	source.user = process->user;
+	return take_last(&source, process->anchor, owner);
 }
 
 /* Each dying thread hands over its own buffers: who is the last one cannot be known yet. */
@@ -645,15 +764,18 @@ int BPF_PROG(on_fatal_signal, int signal, const void *info, struct k_sigaction *
  */
 static __always_inline int prepare_exec(void)
 {
-	struct process_id id = {};
+	struct source source = {};
 	struct followed *process;
 
-	identify_current(&id);
-	process = find(&id);
-	if (!process || process->announced != id.execs + 1 || process->prepared == id.execs + 1)
+	identify_current(&source.id);
+	process = find(&source.id);
+	if (!process || process->announced != source.id.execs + 1 ||
+	    process->prepared == source.id.execs + 1)
 		return 0;
-	process->prepared = id.execs + 1; /* it will not come back: what fails now kills it */
-	return take_last(&id, process->anchor, 0);
+	process->prepared =
+		source.id.execs + 1; /* it will not come back: what fails now kills it */
+	source.user = process->user;
+	return take_last(&source, process->anchor, 0);
 }
 
 SEC("tp_btf/sched_prepare_exec")

@@ -15,6 +15,7 @@ enum event_kind {
 	EVENT_EXEC = 4,	  /* struct event_exec, filename, arguments */
 	EVENT_EXIT = 5,	  /* struct event_exit: the last thread is gone */
 	EVENT_RUNS = 6,	  /* nothing: a followed process that ran before somebody asked */
+	EVENT_NOTHING = 7, /* what was to be here could not be read */
 };
 
 /*
@@ -32,9 +33,25 @@ struct event {
 	otel_u32 size; /* of what follows this header; the ring's own size may be larger */
 	struct process_id process;
 	otel_u32 thread;
-	otel_u32 uid;
+	otel_u32 user; /* index into ring_users: who pays for it */
 	otel_u64 time; /* CLOCK_MONOTONIC of the host */
 };
+
+/* What an event of @size bytes, its header included, takes of the ring. */
+#define EVENT_RING_BYTES(size) (((otel_u64)(size) + 8 + 7) & ~(otel_u64)7)
+
+/*
+ * How much of the ring a process has: what was put there for it, less what has been read. Each side
+ * writes its own count, so nobody ever waits or asks. Those who share one share its quota.
+ */
+struct ring_user {
+	otel_u64 put;  /* bytes, by BPF */
+	otel_u64 read; /* bytes, by the reader */
+	otel_u32 pid;  /* 0: it is nobody's */
+	otel_u32 reserved;
+};
+
+#define RING_USERS 65536u
 
 struct event_fork {
 	struct process_id parent;
@@ -69,7 +86,7 @@ struct followed {
 	otel_u32 ended;
 	otel_u32 execs;
 	struct event_exit exit;
-	otel_u32 reserved;
+	otel_u32 user; /* index into ring_users */
 };
 
 /* Why something that a process handed over did not reach the ring. */
@@ -77,6 +94,8 @@ enum loss {
 	LOSS_RING_FULL = 0,
 	LOSS_UNREADABLE, /* the process's memory could not be read */
 	LOSS_REFUSED,	 /* a size that no buffer has, or no room to know the process */
+	LOSS_QUOTA,	 /* the process had its share of the ring */
+	LOSS_STOPPED,	 /* in the ring when the agent had to end */
 	LOSSES,
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "capture.h"
@@ -25,7 +26,8 @@
 #define SWEEP_NS 100000000u
 #define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
 #define FLUSH_STARTS_MAX (OTEL_FLUSH_MAX / (sizeof(struct otel_record) + sizeof(struct otel_start)))
-#define STOP_MS 5000u /* for what is on its way out at the end */
+#define STOP_MS 5000u	     /* for what is on its way out at the end */
+#define DRAIN_NS 2000000000u /* for what is on its way in */
 #define MAX_SOURCES 8
 
 /* What somebody waits for. */
@@ -47,6 +49,7 @@ struct agent {
 	int epoll;
 	bool busy; /* the last turn found something in the ring */
 	bool everybody; /* discovery tells of all processes of the host */
+	bool hurried; /* what is left in the ring is only counted */
 	uint64_t next_look;
 	uint64_t next_sweep;
 	struct report report;
@@ -70,6 +73,10 @@ static void on_event(void *self, const void *event, size_t size)
 {
 	struct agent *agent = self;
 
+	if (agent->hurried) {
+		intake_skip(agent->intake, event, size);
+		return;
+	}
 	/* A child has what its parent had mapped by then. */
 	if (((const struct event *)event)->kind == EVENT_FORK && agent->discovery)
 		discovery_read(agent->discovery);
@@ -93,7 +100,7 @@ static void catch_up(void *self)
 {
 	struct agent *agent = self;
 
-	capture_read(agent->capture);
+	(void)capture_read(agent->capture);
 }
 
 static void on_look(void *self, const void *event, size_t size)
@@ -234,7 +241,7 @@ void agent_turn(struct agent *agent)
 	int nap = capture_nap(agent->capture, agent->busy);
 	int n = epoll_wait(agent->epoll, events, 16, nap);
 
-	agent->busy = capture_read(agent->capture) > 0;
+	agent->busy = capture_read(agent->capture);
 	for (int i = 0; i < n; i++) {
 		const struct source *source = &agent->sources[events[i].data.u64];
 
@@ -394,14 +401,30 @@ size_t agent_followed(struct agent *agent)
 	return capture_followed(agent->capture, pids, sizeof(pids) / sizeof(*pids));
 }
 
+/* To the position that the ring had when this began. What cannot be handled in time is counted. */
+static void drain(struct agent *agent)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+	uint64_t end = capture_written(agent->capture), deadline = clock_now() + DRAIN_NS;
+
+	while (capture_consumed(agent->capture) < end) {
+		agent->hurried = clock_now() > deadline;
+		if (capture_read(agent->capture))
+			continue;
+		/* A thread was interrupted while it wrote its event. */
+		if (agent->hurried)
+			break;
+		nanosleep(&moment, NULL);
+	}
+}
+
 void agent_stop(struct agent *agent)
 {
 	/* What threads still hold then is looked at once more. */
 	capture_detach(agent->capture);
 	agent->next_look = 0;
 	tick(agent);
-	while (capture_read(agent->capture) > 0)
-		;
+	drain(agent);
 	capture_losses(agent->capture, on_lost, agent);
 	intake_finish(agent->intake);
 	pipeline_stop(agent->pipeline, STOP_MS);

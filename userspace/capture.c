@@ -11,9 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "bpf/capture.skel.h"
+#include "clock.h"
 #include "log.h"
 #include "probe.h"
 
@@ -24,6 +27,9 @@ enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
 #define SLEEP_MS 500	/* when none came for a while: then the first one wakes us */
 #define NAPS_TO_SLEEP 4 /* empty looks before that */
 #define SWEEP_MAX 64	/* processes at a time */
+
+#define READ_NS 20000000u /* at most, at a time: others wait, signals among them */
+#define LIVES_MIN 8192u	  /* of the ring, for what happens to processes: more than one exec */
 
 /* An image that is attached to. */
 struct attached {
@@ -36,8 +42,14 @@ struct attached {
 struct capture {
 	struct capture_bpf *bpf;
 	struct ring_buffer *ring;
+	const uint64_t *consumed; /* the ring's own positions, as the kernel keeps them */
+	const uint64_t *written;
+	struct ring_user *users;
 	capture_event_fn event;
 	void *self;
+	size_t events; /* of this read */
+	uint64_t read_until;
+	bool read_stopped; /* before the ring's end */
 	bool multi;
 	unsigned empty_looks;
 	struct sampling sampling;
@@ -198,6 +210,7 @@ static int load(struct capture *capture, size_t ring_bytes)
 	bpf_map__set_max_entries(bpf->maps.ring, (uint32_t)ring_bytes);
 	choose_ends(bpf);
 	bpf->data->ring_quarter = ring_bytes / 4;
+	bpf->data->ring_reserve = ring_bytes / 16 > LIVES_MIN ? ring_bytes / 16 : LIVES_MIN;
 	bpf->data->reader = READER_BUSY;
 	if (capture->multi)
 		bpf_program__set_expected_attach_type(bpf->progs.capture_flush,
@@ -215,9 +228,38 @@ static int load(struct capture *capture, size_t ring_bytes)
 static int on_ring(void *context, void *data, size_t size)
 {
 	struct capture *capture = context;
+	const struct event *event = data;
 
-	capture->event(capture->self, data, size);
-	return 0;
+	if (event->kind != EVENT_NOTHING)
+		capture->event(capture->self, data, size);
+	if (event->user < RING_USERS)
+		capture->users[event->user].read += EVENT_RING_BYTES(size);
+	capture->events++;
+	capture->read_stopped = clock_now() >= capture->read_until;
+	return capture->read_stopped ? -EINTR : 0;
+}
+
+/* What libbpf 1.1 keeps to itself: where the ring is. And who has how much of it. */
+static int map_positions(struct capture *capture)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int ring = bpf_map__fd(capture->bpf->maps.ring),
+	    users = bpf_map__fd(capture->bpf->maps.ring_users);
+	void *consumed = mmap(NULL, page, PROT_READ, MAP_SHARED, ring, 0);
+	void *written = mmap(NULL, page, PROT_READ, MAP_SHARED, ring, (off_t)page);
+	void *all = mmap(NULL, RING_USERS * sizeof(struct ring_user), PROT_READ | PROT_WRITE,
+			 MAP_SHARED, users, 0);
+
+	capture->consumed = consumed != MAP_FAILED ? consumed : NULL;
+	capture->written = written != MAP_FAILED ? written : NULL;
+	capture->users = all != MAP_FAILED ? all : NULL;
+	return capture->consumed && capture->written && capture->users ? 0 : -errno;
+}
+
+static void unmap(const void *address, size_t size)
+{
+	if (address)
+		munmap((void *)(uintptr_t)address, size);
 }
 
 int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct capture **out)
@@ -249,10 +291,15 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 		capture_free(capture);
 		return err;
 	}
-	capture->ring = ring_buffer__new(bpf_map__fd(capture->bpf->maps.ring), on_ring, capture, NULL);
-	if (!capture->ring) {
-		err = -errno;
-		log_error("cannot map the ring buffer of %zu bytes: %s", ring_bytes, strerror(-err));
+	err = map_positions(capture);
+	if (!err) {
+		capture->ring = ring_buffer__new(bpf_map__fd(capture->bpf->maps.ring), on_ring,
+						 capture, NULL);
+		err = capture->ring ? 0 : -errno;
+	}
+	if (err) {
+		log_error("cannot map the ring buffer of %zu bytes: %s", ring_bytes,
+			  strerror(-err));
 		capture_free(capture);
 		return err;
 	}
@@ -278,6 +325,9 @@ void capture_free(struct capture *capture)
 	capture_detach(capture);
 	free(capture->attached);
 	ring_buffer__free(capture->ring);
+	unmap(capture->consumed, (size_t)sysconf(_SC_PAGESIZE));
+	unmap(capture->written, (size_t)sysconf(_SC_PAGESIZE));
+	unmap(capture->users, RING_USERS * sizeof(struct ring_user));
 	capture_bpf__destroy(capture->bpf);
 	free(capture);
 }
@@ -371,9 +421,26 @@ int capture_sample(struct capture *capture, const struct sampling *sampling)
 	return err;
 }
 
+/* As in bpf/capture.bpf.c. */
+static uint32_t new_user(struct capture *capture, uint32_t pid)
+{
+	uint32_t first = 0;
+
+	(void)!getrandom(&first, sizeof(first), 0);
+	for (uint32_t i = 0; i < 32; i++) {
+		struct ring_user *user = &capture->users[(first + i) % RING_USERS];
+
+		if (!user->pid) {
+			user->pid = pid;
+			return (first + i) % RING_USERS;
+		}
+	}
+	return first % RING_USERS;
+}
+
 int capture_follow(struct capture *capture, uint32_t pid)
 {
-	struct followed value = {0};
+	struct followed value = {.user = new_user(capture, pid)};
 
 	return bpf_map__update_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value,
 				    sizeof(value), BPF_ANY);
@@ -438,8 +505,11 @@ void capture_sweep(struct capture *capture,
 		    !value.start_time)
 			continue;
 		id = (struct process_id){key, value.execs, value.start_time};
-		if (gone(self, &id, value.ended ? &value.exit : NULL))
-			bpf_map__delete_elem(map, &key, sizeof(key), 0);
+		if (!gone(self, &id, value.ended ? &value.exit : NULL))
+			continue;
+		bpf_map__delete_elem(map, &key, sizeof(key), 0);
+		if (value.user < RING_USERS && capture->users[value.user].pid == key)
+			capture->users[value.user].pid = 0;
 	}
 }
 
@@ -448,14 +518,35 @@ int capture_fd(const struct capture *capture)
 	return ring_buffer__epoll_fd(capture->ring);
 }
 
-int capture_read(struct capture *capture)
+static size_t consume(struct capture *capture)
+{
+	capture->events = 0;
+	capture->read_stopped = false;
+	capture->read_until = clock_now() + READ_NS;
+	(void)ring_buffer__consume(capture->ring);
+	return capture->events;
+}
+
+size_t capture_read(struct capture *capture)
 {
 	capture->bpf->data->reader = READER_BUSY;
-	return ring_buffer__consume(capture->ring);
+	return consume(capture);
+}
+
+uint64_t capture_written(const struct capture *capture)
+{
+	return __atomic_load_n(capture->written, __ATOMIC_ACQUIRE);
+}
+
+uint64_t capture_consumed(const struct capture *capture)
+{
+	return __atomic_load_n(capture->consumed, __ATOMIC_RELAXED);
 }
 
 int capture_nap(struct capture *capture, bool busy)
 {
+	if (capture->read_stopped)
+		return 0;
 	capture->empty_looks = busy ? 0 : capture->empty_looks + 1;
 	if (capture->empty_looks < NAPS_TO_SLEEP) {
 		capture->bpf->data->reader = READER_NAPS;
@@ -464,7 +555,7 @@ int capture_nap(struct capture *capture, bool busy)
 	capture->bpf->data->reader = READER_SLEEPS;
 	/* What was put there before BPF could see that we sleep would lie until we wake up. */
 	__sync_synchronize();
-	return ring_buffer__consume(capture->ring) > 0 ? 0 : SLEEP_MS;
+	return consume(capture) ? 0 : SLEEP_MS;
 }
 
 void capture_losses(struct capture *capture,
@@ -476,8 +567,11 @@ void capture_losses(struct capture *capture,
 	struct process_id key;
 	struct loss_counts counts;
 
-	/* Taken out, not read: what is counted meanwhile starts from nothing. */
-	while (!bpf_map__get_next_key(map, NULL, &key, sizeof(key))) {
+	/* Taken out, not read: what is counted meanwhile starts from nothing, and there may be no
+	 * end to it. */
+	for (uint32_t i = 0; i < bpf_map__max_entries(map); i++) {
+		if (bpf_map__get_next_key(map, NULL, &key, sizeof(key)))
+			return;
 		if (bpf_map__lookup_elem(map, &key, sizeof(key), &counts, sizeof(counts), 0) ||
 		    bpf_map__delete_elem(map, &key, sizeof(key), 0))
 			return;

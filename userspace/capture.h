@@ -74,8 +74,15 @@ void capture_sweep(struct capture *capture,
 /** A descriptor for epoll: readable when the ring should be looked at. */
 int capture_fd(const struct capture *capture);
 
-/** Reads all that is in the ring. Returns the number of events. */
-int capture_read(struct capture *capture);
+/**
+ * Reads what is in the ring, but no longer than some milliseconds: there may be more all the time.
+ * Returns the number of events.
+ */
+size_t capture_read(struct capture *capture);
+
+/** How far the ring has been written, and read: bytes since it was made. */
+uint64_t capture_written(const struct capture *capture);
+uint64_t capture_consumed(const struct capture *capture);
 
 /** To be called before waiting: how many milliseconds to wait at most before the next read. */
 int capture_nap(struct capture *capture, bool busy);

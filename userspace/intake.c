@@ -35,6 +35,7 @@ struct intake {
 	uint64_t now; /* the latest time that an event or a tick named */
 	uint64_t complaints;
 	uint64_t complaints_at;
+	bool skip;
 };
 
 /* What is wrong with a flush, to be said once it is done with. */
@@ -560,6 +561,22 @@ static void take_records(struct intake *intake, struct stream *stream, const str
 	}
 }
 
+/* The spans that were started in a flush that there was no time for. */
+static void skip_records(struct intake *intake, struct stream *stream, const struct flush *flush,
+			 uint64_t claimed)
+{
+	uint64_t most =
+		flush->records.size / (sizeof(struct otel_record) + sizeof(struct otel_start));
+	uint64_t lost = claimed < most ? claimed : most;
+
+	count_start(intake, stream->process, lost);
+	intake->counts.lost_ring += lost;
+	drop_pieces(intake, stream);
+	stream->skipping = true;
+	stream->gaps++;
+	stream->process->gaps++;
+}
+
 static int take_flush(struct intake *intake, const struct event *event, struct bytes body)
 {
 	struct process *process = get_process(intake, event);
@@ -568,6 +585,7 @@ static int take_flush(struct intake *intake, const struct event *event, struct b
 	struct stream *stream;
 	struct flush flush;
 	const char *why;
+	uint64_t claimed;
 	bool first;
 
 	if (!process)
@@ -582,6 +600,7 @@ static int take_flush(struct intake *intake, const struct event *event, struct b
 	if (stream_advance(stream, &flush, process->whole, &news))
 		goto rejected;
 	clock_shift_learn(&process->shift, flush.header.clock_time, event->time);
+	claimed = process->claimed;
 	take_counts(intake, stream, &flush.header, first);
 	if (news.seen) {
 		intake->counts.duplicates += flush.records.size != 0;
@@ -595,7 +614,10 @@ static int take_flush(struct intake *intake, const struct event *event, struct b
 		intake->counts.gap_bytes += news.gap;
 		process->gaps++;
 	}
-	take_records(intake, stream, &flush, news.overlap, &complaint);
+	if (intake->skip)
+		skip_records(intake, stream, &flush, process->claimed - claimed);
+	else
+		take_records(intake, stream, &flush, news.overlap, &complaint);
 	if (process->ended)
 		assembler_end(intake->assembler, process, process->ended_at);
 	process_weigh(&intake->processes, process);
@@ -640,6 +662,16 @@ int intake_event(struct intake *intake, const void *data, size_t size)
 	default:
 		return -EBADMSG;
 	}
+}
+
+int intake_skip(struct intake *intake, const void *data, size_t size)
+{
+	int err;
+
+	intake->skip = true;
+	err = intake_event(intake, data, size);
+	intake->skip = false;
+	return err;
 }
 
 void intake_lost(struct intake *intake, const struct process_id *id, const struct loss_counts *lost)

@@ -79,6 +79,9 @@ struct intake *intake_new(const struct intake_options *options);
  */
 int intake_event(struct intake *intake, const void *event, size_t size);
 
+/** The same without making spans of it: those that were started in it are counted as lost. */
+int intake_skip(struct intake *intake, const void *event, size_t size);
+
 /** The same for spans that BPF counted as lost for @process, by reason, since the last call. */
 void intake_lost(struct intake *intake, const struct process_id *process,
 		 const struct loss_counts *lost);

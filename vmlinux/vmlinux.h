@@ -38,6 +38,7 @@ enum {
 
 enum {
 	BPF_RB_AVAIL_DATA = 0,
+	BPF_F_MMAPABLE = 1024,
 };
 
 /* Helpers that not all kernels have: only whether the running one knows the name is asked. */
