@@ -128,6 +128,12 @@ static void complain(struct intake *intake, struct process *process,
 			 "key=value",
 			 process->id.pid, name);
 	}
+	if (process->bad_propagators && !process->bad_propagators_reported && may_complain(intake)) {
+		process->bad_propagators_reported = true;
+		log_info("process %u (%s): OTEL_PROPAGATORS: only tracecontext, baggage and none are "
+			 "known, the rest is ignored",
+			 process->id.pid, name);
+	}
 	if (!complaint->n || process->reported || !may_complain(intake))
 		return;
 	process->reported = true;

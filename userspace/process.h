@@ -46,6 +46,8 @@ struct process {
 	bool reported;
 	bool bad_environment; /* OTEL_RESOURCE_ATTRIBUTES makes no sense */
 	bool bad_environment_reported;
+	bool bad_propagators; /* OTEL_PROPAGATORS names what otel/propagation.h has not */
+	bool bad_propagators_reported;
 };
 
 struct processes {

@@ -167,12 +167,31 @@ static void put_service_name(struct attributes *set, const void *name, size_t si
 	free(text);
 }
 
+/* otel/propagation.h, which reads this list, too, leaves out what it does not know, and says nothing. */
+static bool propagators_known(struct bytes list)
+{
+	static const char *const known[] = {"", "tracecontext", "baggage", "none"};
+
+	while (list.size) {
+		struct bytes name = trim(take_until(&list, ','));
+		bool found = false;
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+			found |= strlen(known[i]) == name.size &&
+				 !strncasecmp((const char *)name.data, known[i], name.size);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
 static void put_environment(struct attributes *set, struct process *process)
 {
 	struct bytes attributes = variable(process, "OTEL_RESOURCE_ATTRIBUTES");
 	struct bytes name = variable(process, "OTEL_SERVICE_NAME");
 
 	process->bad_environment = resource_parse(set, attributes) != 0;
+	process->bad_propagators = !propagators_known(variable(process, "OTEL_PROPAGATORS"));
 	put_service_name(set, name.data, name.size);
 }
 

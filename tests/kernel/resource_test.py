@@ -53,6 +53,14 @@ def resource_attributes_with_a_mistake_are_dropped_as_a_whole_and_reported():
 
 
 @test
+def propagators_that_are_not_known_are_reported():
+    program = build("scenes_c", "scenes")
+    for value, said in (("b3", True), ("tracecontext,jaeger", True), (" Baggage, tracecontext", False), ("none", False), ("", False)):
+        done = run([program, "roots"], env={"OTEL_PROPAGATORS": value})
+        equal("OTEL_PROPAGATORS" in done.err, said, f"whether {value!r} is reported")
+
+
+@test
 def process_host_os_and_sdk_are_said():
     done = run([build("scenes_c", "scenes"), "ids"])
     seen = done.spans[0].resource

@@ -16,6 +16,9 @@
  *
  * What was extracted goes out again also when nobody listens and no span is made: then as it came.
  *
+ * Which of the headers are read and written says the environment's OTEL_PROPAGATORS, at the first use:
+ * tracecontext, baggage, or both, as by default; none.
+ *
  * Whatever a request brings, it breaks nothing: what is malformed is as if it had not been there. A
  * context without a valid traceparent has no ids (otel_is_valid() is false, a span below it is a root),
  * but may have baggage.
@@ -35,6 +38,9 @@
 #include "baggage.h"
 #include "trace.h"
 #include "tracestate.h"
+#ifndef OTEL_BPF_DISABLE
+#include "propagators.h"
+#endif
 
 #define OTEL_TRACEPARENT_SIZE_ 55u
 
@@ -145,14 +151,16 @@ OTEL_API_ otel_context otel_extract(otel_getter get, void *carrier)
 	(void)carrier;
 #else
 	{
-		const char *header = get(carrier, "traceparent", 0);
+		const unsigned formats = otel_propagators_();
+		const char *header = formats & OTEL_PROPAGATE_TRACECONTEXT_ ? get(carrier, "traceparent", 0) :
+									      (const char *)0;
 
 		/* Two of them: none can be trusted. */
 		if (header && !get(carrier, "traceparent", 1) && otel_traceparent_read_(header, &context)) {
 			context.state = OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE;
 			context.tracestate = otel_extract_tracestate_(get, carrier);
 		}
-		header = get(carrier, "baggage", 0);
+		header = formats & OTEL_PROPAGATE_BAGGAGE_ ? get(carrier, "baggage", 0) : (const char *)0;
 		if (header)
 			context.baggage = otel_extract_baggage_(get, carrier, header);
 		if (context.tracestate | context.baggage)
@@ -172,15 +180,16 @@ OTEL_API_ void otel_inject_context(const otel_context *context, otel_setter set,
 	(void)set;
 	(void)carrier;
 #else
+	const unsigned formats = otel_propagators_();
 	char text[OTEL_TEXT_SMALL_];
 
-	if (otel_valid_(context)) {
+	if (otel_valid_(context) && formats & OTEL_PROPAGATE_TRACECONTEXT_) {
 		otel_traceparent_write_(context, text);
 		set(carrier, "traceparent", text);
 		if (context->tracestate && otel_text_copy_(context->tracestate, text, sizeof(text)))
 			set(carrier, "tracestate", text);
 	}
-	if (otel_has_texts_(context) && context->baggage) {
+	if (otel_has_texts_(context) && context->baggage && formats & OTEL_PROPAGATE_BAGGAGE_) {
 		struct otel_baggage_text_ baggage;
 
 		if (otel_text_copy_(context->baggage, baggage.text, sizeof(baggage.text)))
@@ -381,12 +390,14 @@ OTEL_API_ size_t otel_inject_environment(char *const *environment, char **envp, 
 #ifndef OTEL_BPF_DISABLE
 	{
 		const otel_context *current = &otel_current_()->context;
+		const unsigned formats = otel_propagators_();
 
-		if (otel_valid_(current)) {
+		if (otel_valid_(current) && formats & OTEL_PROPAGATE_TRACECONTEXT_) {
 			drop[0] = "traceparent";
 			drop[1] = "tracestate";
 		}
-		if (otel_valid_(current) || (otel_has_texts_(current) && current->baggage))
+		if (formats & OTEL_PROPAGATE_BAGGAGE_ &&
+		    (otel_valid_(current) || (otel_has_texts_(current) && current->baggage)))
 			drop[2] = "baggage";
 		otel_inject_context(current, otel_set_line_, &writer);
 	}
