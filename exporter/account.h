@@ -23,9 +23,9 @@
 enum account_count {
 	ACCOUNT_SUBMITTED, /* handed to the exporter */
 	ACCOUNT_EXPORTED,
-	ACCOUNT_REJECTED,      /* dropped: the receiver said no */
-	ACCOUNT_QUEUE_FULL,    /* dropped: the process has its share of the queue */
-	ACCOUNT_UNDELIVERED,   /* dropped: no receiver until the retries or the deadline were over */
+	ACCOUNT_REJECTED,    /* dropped: the receiver said no */
+	ACCOUNT_QUEUE_FULL,  /* dropped: the process has its share of the queue */
+	ACCOUNT_UNDELIVERED, /* dropped: no receiver until the retries or the deadline were over */
 	ACCOUNT_SPOOL_DROPPED, /* dropped: the oldest in a spool that was full */
 	ACCOUNT_SPOOL_CORRUPT, /* dropped: could not be read back from the spool */
 	ACCOUNT_SPOOLED,       /* on disk now */

@@ -2,10 +2,10 @@
 /*
  * Exporters: where finished spans leave.
  *
- * A sink knows one way out (OTLP over HTTP, a file, a terminal) and blocks as long as it likes.
+ * A sink knows one way out (OTLP over HTTP, a file, a terminal) and may take its time.
  * An exporter is a sink with a bounded queue and a thread of its own in front of it, so that one
  * that hangs never holds up the agent or another exporter. It batches, retries what is worth it,
- * and counts every span's fate.
+ * keeps on disk what cannot be delivered, and counts every span's fate.
  */
 #ifndef OTEL_BPF_EXPORTER_H
 #define OTEL_BPF_EXPORTER_H
@@ -19,51 +19,85 @@
 struct delivery {
 	size_t rejected;	 /* spans that the receiver took the request without */
 	uint64_t retry_after_ms; /* the receiver's wish before the next try; 0: none */
+	bool unanswered;	 /* with -EAGAIN: the request may have arrived all the same */
+	size_t resends;		 /* how often the sink itself has sent the request again */
 	char message[256];	 /* what to tell the user; empty: nothing */
 };
 
+/*
+ * One way out. Its functions are called from one thread only, never concurrently, but for
+ * interrupt(). A sink takes spans, by write(), or encoded requests, by post() and poll().
+ */
 struct sink {
 	const char *name; /* "otlp", "otlp_file", "console": for messages and counts */
 	/**
-	 * Writes @n spans; called from one thread only, never concurrently. Returns 0: they are
-	 * out (less delivery->rejected); -EAGAIN: worth another try; any other negative errno: not.
-	 * @out is zeroed by the caller.
+	 * Writes @n spans. Returns 0: they are out (less delivery->rejected); -EAGAIN: worth
+	 * another try; any other negative errno: not. @out is zeroed by the caller.
 	 */
 	int (*write)(struct sink *sink, struct span *const *spans, size_t n, struct delivery *out);
+	/** Begins to send an ExportTraceServiceRequest of @n spans, which must stay where it is. */
+	void (*post)(struct sink *sink, struct bytes request, size_t n);
+	/**
+	 * Goes on with it. Returns -EINPROGRESS if it has no result after @timeout_ms, else it is
+	 * over, with what write() returns.
+	 */
+	int (*poll)(struct sink *sink, uint64_t timeout_ms, struct delivery *out);
 	/**
 	 * Optional: the queue is empty for now (write buffered data out), or, if @last, for good.
 	 * Returns 0, or a negative errno, or after how many milliseconds it wants to be called
 	 * again if nothing else happens.
 	 */
 	int (*flush)(struct sink *sink, bool last);
-	/** Optional: called from another thread to end a blocking write soon. */
+	/** Optional: called from another thread to end a blocking write, or a request, soon. */
 	void (*interrupt)(struct sink *sink);
 	void (*free)(struct sink *sink);
 };
 
+struct spool;
+
 struct exporter_options {
+	size_t slot;	      /* in the accounts of processes */
 	size_t queue_bytes;   /* spans waiting may hold this much memory; then new ones drop */
 	size_t batch_spans;   /* most spans per write */
 	uint64_t schedule_ms; /* a batch that is not full leaves after this */
 	uint64_t
 		retry_initial_ms; /* first pause after -EAGAIN; grows by half, +-20 %, up to 30 s */
 	uint64_t retry_total_ms;  /* give a batch up after this; 0: only at the end */
+	/*
+	 * Where batches go that cannot be delivered now; NULL: they wait in memory. For sinks that
+	 * take requests. The exporter owns it.
+	 */
+	struct spool *spool;
+	uint64_t spool_after_ms; /* when others are in the way: what waits in memory so long */
 };
 
-/* Every span submitted is in exactly one of these, or still waiting. */
+/*
+ * Every span that was submitted, or found in the spool, is in exactly one of those from exported
+ * to waiting.
+ */
 struct exporter_counts {
 	uint64_t submitted;
+	uint64_t found; /* in the spool, at the start */
+
 	uint64_t exported;
-	uint64_t queue_full;  /* dropped: no room */
+	uint64_t queue_full;  /* dropped: no room, or none for more of this process */
 	uint64_t rejected;    /* dropped: the receiver said no to these spans, or to the batch */
 	uint64_t undelivered; /* dropped: no receiver until the retries or the deadline were over */
+	uint64_t spool_dropped; /* dropped: the oldest in a spool that was full */
+	uint64_t spool_corrupt; /* dropped: could not be read back */
+	uint64_t spooled;	/* in the spool now */
+	uint64_t waiting;	/* in memory now */
+
+	uint64_t resent;	/* sent once more, since the answer was lost */
+	uint64_t spool_batches; /* in the spool now */
+	uint64_t spool_bytes;	/* on disk */
 };
 
 struct exporter;
 
 /**
  * Starts an exporter on @sink, which it then owns and frees. Returns NULL and sets errno (ENOMEM,
- * EAGAIN) on failure; the sink is then still the caller's.
+ * EAGAIN) on failure; the sink and the spool are then still the caller's.
  */
 struct exporter *exporter_new(struct sink *sink, const struct exporter_options *options);
 
@@ -73,10 +107,16 @@ void exporter_submit(struct exporter *exporter, struct span *span);
 /** The sink's name. */
 const char *exporter_name(const struct exporter *exporter);
 
+/** The directory that its spool is in; NULL: it has none. */
+const char *exporter_spool(const struct exporter *exporter);
+
 /** What happened so far. Thread-safe. */
 void exporter_counts(struct exporter *exporter, struct exporter_counts *out);
 
-/** Lets what waits leave within @timeout_ms, then stops the thread; what is left is counted. */
+/**
+ * Lets what waits leave within @timeout_ms, then stops the thread; what is left goes to the spool,
+ * or is dropped and counted.
+ */
 void exporter_stop(struct exporter *exporter, uint64_t timeout_ms);
 
 /** Frees it, stopping it at once if it was not stopped. NULL is allowed. */

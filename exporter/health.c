@@ -9,9 +9,9 @@
 /* What ends and begins again before this is not worth another line. */
 #define QUIET_MS 30000
 
-void health_init(struct health *health, const char *name)
+void health_init(struct health *health, const char *name, const char *spool)
 {
-	*health = (struct health){.name = name};
+	*health = (struct health){.name = name, .spool = spool};
 }
 
 /* Returns true if this is to be said. */
@@ -45,8 +45,10 @@ static uint64_t seconds_since(const struct health_state *state, uint64_t now_ms)
 void health_unreachable(struct health *health, const char *message, uint64_t now_ms)
 {
 	if (begins(&health->unreachable, now_ms))
-		log_error("%s: %s; will keep trying", health->name,
-			  *message ? message : "cannot deliver spans now");
+		log_error("%s: %s; will keep trying%s%s", health->name,
+			  *message ? message : "cannot deliver spans now",
+			  health->spool ? ", and keep spans in " : "",
+			  health->spool ? health->spool : "");
 }
 
 void health_gave_up(struct health *health, size_t n, uint64_t now_ms)
@@ -83,9 +85,45 @@ void health_delivered(struct health *health, int err, size_t rejected, const cha
 			 seconds_since(&health->unreachable, now_ms));
 	if (!err)
 		accepted(health, rejected, message, now_ms);
-	else if (begins(&health->refused, now_ms))
+	else
+		health_refused(health, err, message, now_ms);
+}
+
+void health_refused(struct health *health, int err, const char *message, uint64_t now_ms)
+{
+	if (begins(&health->refused, now_ms))
 		log_error("%s: %s; spans are lost until that changes", health->name,
 			  *message ? message : strerror(-err));
+}
+
+void health_spool_written(struct health *health, int err, uint64_t now_ms)
+{
+	if (err && begins(&health->spool_fails, now_ms))
+		log_error("%s: cannot write to the spool %s: %s; spans wait in memory",
+			  health->name, health->spool, strerror(-err));
+	else if (!err && ends(&health->spool_fails))
+		log_info("%s: the spool %s can be written to again", health->name, health->spool);
+}
+
+void health_spool_full(struct health *health, uint64_t now_ms)
+{
+	if (begins(&health->spool_full, now_ms))
+		log_error("%s: the spool %s is full: the oldest spans are dropped", health->name,
+			  health->spool);
+}
+
+void health_spool_corrupt(struct health *health, size_t n, uint64_t now_ms)
+{
+	if (begins(&health->spool_corrupt, now_ms))
+		log_error("%s: a file in the spool %s cannot be read back, and is skipped, with "
+			  "%zu spans",
+			  health->name, health->spool, n);
+}
+
+void health_spool_empty(struct health *health)
+{
+	ends(&health->spool_full);
+	ends(&health->spool_corrupt);
 }
 
 void health_overflow(struct health *health, bool overflow, uint64_t dropped, uint64_t now_ms)

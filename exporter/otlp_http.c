@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OTLP over HTTP, by libcurl. Through its multi interface, although there is one transfer at a
- * time: that is what can be woken up from another thread.
+ * time: that is what can be left alone for a while, and be woken up from another thread.
  */
 #include <curl/curl.h>
 #include <errno.h>
@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "exporter.h"
 #include "log.h"
-#include "otlp_encode.h"
 #include "otlp_response.h"
 #include "text.h"
 
@@ -25,18 +25,22 @@
 #endif
 
 #define TIMEOUT_MS 10000L
-#define REQUEST_BYTES (64u << 20) /* the specification's default limits */
-#define RESPONSE_BYTES (4u << 20)
+#define RESPONSE_BYTES (4u << 20) /* the specification's default limit */
+#define UPLOAD_BYTES (256L << 10)
 #define RETRY_AFTER_MAX_S 86400
 
 struct http_sink {
 	struct sink sink;
-	struct otlp_encoder *encoder;
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *headers;
 	char *url;
 	char *shown_url; /* without user and password */
+	struct bytes request;
+	size_t spans;
+	size_t taken;	/* of the request, by curl: what is 0 has not been sent */
+	size_t resends; /* by curl, on a new connection */
+	CURLMcode failed;
 	struct text body;
 	bool oversize;
 	atomic_bool interrupted;
@@ -61,26 +65,29 @@ static size_t take_body(char *data, size_t one, size_t size, void *argument)
 	return hs->body.failed ? 0 : size;
 }
 
-/* Performs the transfer. Returns false if it was interrupted. */
-static bool transfer(struct http_sink *hs, CURLcode *result)
+static size_t give_request(char *data, size_t one, size_t room, void *argument)
 {
-	int running = 1, left;
-	CURLMcode failed;
-	CURLMsg *message;
+	struct http_sink *hs = argument;
+	size_t n = hs->request.size - hs->taken;
 
-	*result = CURLE_OUT_OF_MEMORY;
-	failed = curl_multi_add_handle(hs->multi, hs->easy);
-	while (!failed && running && !atomic_load(&hs->interrupted)) {
-		failed = curl_multi_perform(hs->multi, &running);
-		if (!failed && running)
-			failed = curl_multi_poll(hs->multi, NULL, 0, TIMEOUT_MS, NULL);
-	}
-	while ((message = curl_multi_info_read(hs->multi, &left))) {
-		if (message->msg == CURLMSG_DONE)
-			*result = message->data.result;
-	}
-	curl_multi_remove_handle(hs->multi, hs->easy);
-	return failed || !running;
+	if (n > one * room)
+		n = one * room;
+	memcpy(data, hs->request.data + hs->taken, n);
+	hs->taken += n;
+	return n;
+}
+
+/* curl wants to send it again: a connection from before was closed, with or without having been
+ * read. */
+static int rewind_request(void *argument, curl_off_t offset, int origin)
+{
+	struct http_sink *hs = argument;
+
+	if (origin != SEEK_SET || offset < 0 || (size_t)offset > hs->request.size)
+		return CURL_SEEKFUNC_FAIL;
+	hs->resends += hs->taken > (size_t)offset;
+	hs->taken = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 /* URLs may be long: the end of the line is what matters. */
@@ -126,30 +133,53 @@ static int judge_failure(struct http_sink *hs, CURLcode result, struct delivery 
 	return -EAGAIN;
 }
 
-static int http_write(struct sink *sink, struct span *const *spans, size_t n, struct delivery *out)
+static void http_post(struct sink *sink, struct bytes request, size_t n)
 {
 	struct http_sink *hs = of(sink);
-	struct otlp_response response = {.url = hs->shown_url};
-	struct bytes request;
-	curl_off_t retry_after = 0;
-	char *content_type = NULL;
-	CURLcode result;
-	int err;
 
-	err = otlp_encode(hs->encoder, spans, n, REQUEST_BYTES, &request);
-	if (err == -EMSGSIZE)
-		say(out, "%zu spans exceed the limit of %u MiB", n, REQUEST_BYTES >> 20);
-	if (err)
-		return err;
+	hs->request = request;
+	hs->spans = n;
+	hs->taken = 0;
+	hs->resends = 0;
 	text_clear(&hs->body);
 	hs->oversize = false;
 	*hs->error = '\0';
-	curl_easy_setopt(hs->easy, CURLOPT_POSTFIELDS, request.data);
 	curl_easy_setopt(hs->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request.size);
-	if (!transfer(hs, &result))
-		return -EAGAIN;
-	if (result != CURLE_OK)
-		return judge_failure(hs, result, out);
+	hs->failed = curl_multi_add_handle(hs->multi, hs->easy);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Performs the transfer. Returns whether it is over. */
+static bool perform(struct http_sink *hs, uint64_t timeout_ms)
+{
+	uint64_t until = now_ms() + timeout_ms, now;
+	int running = 1;
+
+	while (!hs->failed && !atomic_load(&hs->interrupted)) {
+		hs->failed = curl_multi_perform(hs->multi, &running);
+		if (hs->failed || !running)
+			break;
+		now = now_ms();
+		if (now >= until)
+			return false;
+		hs->failed = curl_multi_poll(hs->multi, NULL, 0, (int)(until - now), NULL);
+	}
+	return true;
+}
+
+static int judge_answer(struct http_sink *hs, struct delivery *out)
+{
+	struct otlp_response response = {.url = hs->shown_url};
+	curl_off_t retry_after = 0;
+	char *content_type = NULL;
+
 	curl_easy_getinfo(hs->easy, CURLINFO_RESPONSE_CODE, &response.status);
 	curl_easy_getinfo(hs->easy, CURLINFO_CONTENT_TYPE, &content_type);
 	curl_easy_getinfo(hs->easy, CURLINFO_RETRY_AFTER, &retry_after);
@@ -158,7 +188,33 @@ static int http_write(struct sink *sink, struct span *const *spans, size_t n, st
 	response.content_type = content_type;
 	response.retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000 : 0;
 	response.body = (struct bytes){(const uint8_t *)hs->body.data, hs->body.size};
-	return otlp_response_judge(&response, n, out);
+	return otlp_response_judge(&response, hs->spans, out);
+}
+
+static int http_poll(struct sink *sink, uint64_t timeout_ms, struct delivery *out)
+{
+	struct http_sink *hs = of(sink);
+	CURLcode result = CURLE_OUT_OF_MEMORY;
+	bool done = false;
+	CURLMsg *message;
+	int left, err;
+
+	if (!perform(hs, timeout_ms))
+		return -EINPROGRESS;
+	while ((message = curl_multi_info_read(hs->multi, &left))) {
+		if (message->msg == CURLMSG_DONE) {
+			result = message->data.result;
+			done = true;
+		}
+	}
+	curl_multi_remove_handle(hs->multi, hs->easy);
+	out->resends = hs->resends;
+	if (result == CURLE_OK)
+		return judge_answer(hs, out);
+	/* Either it was interrupted or curl has no memory. */
+	err = done || hs->failed ? judge_failure(hs, result, out) : -EAGAIN;
+	out->unanswered = err == -EAGAIN && hs->taken;
+	return err;
 }
 
 static void http_interrupt(struct sink *sink)
@@ -178,7 +234,6 @@ static void http_free(struct sink *sink)
 	if (hs->multi)
 		curl_multi_cleanup(hs->multi);
 	curl_slist_free_all(hs->headers);
-	otlp_encoder_free(hs->encoder);
 	text_free(&hs->body);
 	curl_free(hs->shown_url);
 	free(hs->url);
@@ -259,6 +314,11 @@ static void set_options(struct http_sink *hs)
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, TIMEOUT_MS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_request);
+	curl_easy_setopt(easy, CURLOPT_READDATA, hs);
+	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, rewind_request);
+	curl_easy_setopt(easy, CURLOPT_SEEKDATA, hs);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BYTES);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, hs);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, hs->error);
@@ -289,15 +349,15 @@ int sink_otlp_http_new(const char *url, struct sink **out)
 		goto no_memory;
 	hs->sink = (struct sink){
 		.name = "otlp",
-		.write = http_write,
+		.post = http_post,
+		.poll = http_poll,
 		.interrupt = http_interrupt,
 		.free = http_free,
 	};
 	hs->url = strdup(url);
-	hs->encoder = otlp_encoder_new();
 	hs->multi = curl_multi_init();
 	hs->easy = curl_easy_init();
-	if (!hs->url || !hs->encoder || !hs->multi || !hs->easy)
+	if (!hs->url || !hs->multi || !hs->easy)
 		goto no_memory;
 	/* "Expect:" keeps curl from asking whether a large body is welcome: it would wait a second
 	 * for the answer that many servers never give. */

@@ -86,6 +86,14 @@ static inline struct account *span_account(const struct span *span)
 	return span->resource ? span->resource->account : NULL;
 }
 
+/** Bytes that a span takes while it is kept; what it shares with others is not in that. */
+static inline size_t span_memory(const struct span *span)
+{
+	return sizeof(*span) + sizeof(span) + span->name.size + span->tracestate.size +
+	       span->status_message.size + span->attributes.size + span->events.size +
+	       span->links.size;
+}
+
 /** Take one more reference; returns its argument. */
 struct span *span_ref(struct span *span);
 struct scope *scope_ref(struct scope *scope);

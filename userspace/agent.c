@@ -271,7 +271,7 @@ static int start(struct agent *agent)
 	if (err)
 		return err;
 	capture_sample(agent->capture, settings_sampling(agent->settings));
-	err = pipeline_new(agent->options->exporter, agent->options->endpoint, &agent->pipeline);
+	err = pipeline_new(&agent->options->pipeline, &agent->pipeline);
 	if (err)
 		return err;
 	agent->intake = intake_new(&intake);

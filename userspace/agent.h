@@ -17,19 +17,19 @@
 #include <sys/types.h>
 
 #include "discover.h"
+#include "pipeline.h"
 
 struct agent;
 
 struct agent_options {
-	const char *exporter; /* as pipeline_new() takes it, as is endpoint */
-	const char *endpoint;
+	struct pipeline_options pipeline;
 	const char *service_name; /* NULL: unknown_service:executable */
 	const char *settings;	  /* a file; NULL: none */
 	size_t ring_bytes;	  /* a power of two */
 	bool verbose;
 };
 
-#define AGENT_OPTIONS_DEFAULTS {.ring_bytes = 16u << 20}
+#define AGENT_OPTIONS_DEFAULTS {.ring_bytes = 16u << 20, .pipeline.spool_bytes = 256u << 20}
 
 /**
  * Loads what the kernel runs, and starts the exporters' threads: forks come before. Returns 0, or a

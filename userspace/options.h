@@ -7,7 +7,14 @@
 
 #include "agent.h"
 
-enum { OPTION_ENDPOINT = 512, OPTION_SERVICE_NAME, OPTION_RING_SIZE, OPTION_SETTINGS };
+enum {
+	OPTION_ENDPOINT = 512,
+	OPTION_SERVICE_NAME,
+	OPTION_RING_SIZE,
+	OPTION_SETTINGS,
+	OPTION_SPOOL,
+	OPTION_SPOOL_SIZE
+};
 
 /* For getopt_long(): the short ones, and entries of the table of long ones. */
 #define OPTIONS_SHORT "e:vh"
@@ -17,6 +24,8 @@ enum { OPTION_ENDPOINT = 512, OPTION_SERVICE_NAME, OPTION_RING_SIZE, OPTION_SETT
 		{"service-name", required_argument, NULL, OPTION_SERVICE_NAME},                    \
 		{"ring-size", required_argument, NULL, OPTION_RING_SIZE},                          \
 		{"settings", required_argument, NULL, OPTION_SETTINGS},                            \
+		{"spool", required_argument, NULL, OPTION_SPOOL},                                  \
+		{"spool-size", required_argument, NULL, OPTION_SPOOL_SIZE},                        \
 		{"verbose", no_argument, NULL, 'v'},                                               \
 	{                                                                                          \
 		"help", no_argument, NULL, 'h'                                                     \

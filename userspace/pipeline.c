@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "log.h"
+#include "spool.h"
 
 #define MAX_EXPORTERS 16
 
 struct pipeline {
 	size_t count;
+	size_t spools;
 	struct exporter *exporters[MAX_EXPORTERS];
 };
 
@@ -31,10 +33,12 @@ static int with_signal_path(const char *base, char *url, size_t size)
 	size_t n = strlen(base);
 
 	if (host && (!host[3] || host[3] == '/')) {
-		log_error("endpoint %s has no host; an endpoint is as in http://localhost:4318", base);
+		log_error("endpoint %s has no host; an endpoint is as in http://localhost:4318",
+			  base);
 		return -EINVAL;
 	}
-	if ((size_t)snprintf(url, size, "%s%sv1/traces", base, n && base[n - 1] == '/' ? "" : "/") >= size) {
+	if ((size_t)snprintf(url, size, "%s%sv1/traces", base,
+			     n && base[n - 1] == '/' ? "" : "/") >= size) {
 		log_error("endpoint too long: %.60s...", base);
 		return -ENAMETOOLONG;
 	}
@@ -51,7 +55,8 @@ static int new_otlp(const char *url, const char *endpoint, struct sink **out)
 	else if (!url && environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 		url = environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
 	else if (!url && environment("OTEL_EXPORTER_OTLP_ENDPOINT"))
-		err = with_signal_path(environment("OTEL_EXPORTER_OTLP_ENDPOINT"), built, sizeof(built));
+		err = with_signal_path(environment("OTEL_EXPORTER_OTLP_ENDPOINT"), built,
+				       sizeof(built));
 	else if (!url)
 		url = "http://localhost:4318/v1/traces";
 	return err ? err : sink_otlp_http_new(url ? url : built, out);
@@ -71,43 +76,84 @@ static int new_sink(char *element, const char *endpoint, struct sink **out)
 	if (!strcmp(element, "otlp_file")) {
 		if (value && *value)
 			return sink_otlp_file_new(value, out);
-		log_error("exporter otlp_file needs a file: otlp_file=spans.jsonl (or - for standard output)");
+		log_error("exporter otlp_file needs a file: otlp_file=spans.jsonl (or - for "
+			  "standard output)");
 		return -EINVAL;
 	}
 	if (!strcmp(element, "none"))
 		return 0;
-	log_error("there is no exporter \"%s\"; there are console[=FILE], otlp[=URL], otlp_file=FILE, none",
+	log_error("there is no exporter \"%s\"; there are console[=FILE], otlp[=URL], "
+		  "otlp_file=FILE, none",
 		  element);
 	return -EINVAL;
 }
 
-static int add(struct pipeline *pipeline, char *element, const char *endpoint)
+/* For the next exporter that can have one. */
+static int open_spool(struct pipeline *pipeline, const struct pipeline_options *options,
+		      struct spool **out)
 {
-	struct exporter_options options = {
+	char path[4096];
+	int n;
+
+	if (pipeline->spools)
+		n = snprintf(path, sizeof(path), "%s/%zu", options->spool, pipeline->spools + 1);
+	else
+		n = snprintf(path, sizeof(path), "%s", options->spool);
+	if ((size_t)n >= sizeof(path)) {
+		log_error("--spool %.60s...: too long", options->spool);
+		return -ENAMETOOLONG;
+	}
+	pipeline->spools++;
+	return spool_open(path, options->spool_bytes, out);
+}
+
+static int start(struct pipeline *pipeline, struct sink *sink, struct spool *spool)
+{
+	const struct exporter_options options = {
+		.slot = pipeline->count,
 		.queue_bytes = 256u << 20,
 		.batch_spans = 4096,
 		.schedule_ms = 200,
 		.retry_initial_ms = 1000,
+		.spool = spool,
+		.spool_after_ms = 1000,
 	};
+	struct exporter *exporter = exporter_new(sink, &options);
+	int err;
+
+	if (!exporter) {
+		err = -errno;
+		log_error("cannot start exporter %s: %s", sink->name, strerror(-err));
+		return err;
+	}
+	pipeline->exporters[pipeline->count++] = exporter;
+	if (spool && spool_found(spool))
+		log_info("%s: found %" PRIu64 " spans of a run before in %s", sink->name,
+			 spool_found(spool), spool_path(spool));
+	return 0;
+}
+
+static int add(struct pipeline *pipeline, char *element, const struct pipeline_options *options)
+{
+	struct spool *spool = NULL;
 	struct sink *sink = NULL;
-	int err = new_sink(element, endpoint, &sink);
+	int err = new_sink(element, options->endpoint, &sink);
 
 	if (err || !sink)
 		return err;
 	if (pipeline->count == MAX_EXPORTERS) {
 		log_error("more than %d exporters", MAX_EXPORTERS);
-		sink->free(sink);
-		return -E2BIG;
+		err = -E2BIG;
 	}
-	pipeline->exporters[pipeline->count] = exporter_new(sink, &options);
-	if (!pipeline->exporters[pipeline->count]) {
-		err = -errno;
-		log_error("cannot start exporter %s: %s", element, strerror(-err));
+	if (!err && options->spool && sink->post)
+		err = open_spool(pipeline, options, &spool);
+	if (!err)
+		err = start(pipeline, sink, spool);
+	if (err) {
+		spool_close(spool);
 		sink->free(sink);
-		return err;
 	}
-	pipeline->count++;
-	return 0;
+	return err;
 }
 
 static const char *default_list(const char *endpoint)
@@ -122,15 +168,20 @@ static const char *default_list(const char *endpoint)
 	return "console";
 }
 
-int pipeline_new(const char *list, const char *endpoint, struct pipeline **out)
+int pipeline_new(const struct pipeline_options *options, struct pipeline **out)
 {
 	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
-	char *copy = strdup(list ? list : default_list(endpoint)), *rest = copy, *element;
+	const char *list = options->exporters;
+	char *copy = strdup(list ? list : default_list(options->endpoint)), *rest = copy, *element;
 	int err = pipeline && copy ? 0 : -ENOMEM;
 
 	while (!err && (element = strsep(&rest, ",")))
-		err = add(pipeline, element + strspn(element, " "), endpoint);
+		err = add(pipeline, element + strspn(element, " "), options);
 	free(copy);
+	if (!err && options->spool && !pipeline->spools) {
+		log_error("--spool is for the exporter otlp, and there is none");
+		err = -EINVAL;
+	}
 	if (err) {
 		pipeline_free(pipeline);
 		return err;
@@ -161,11 +212,11 @@ void pipeline_submit(struct pipeline *pipeline, struct span *span)
 		exporter_submit(pipeline->exporters[i], span);
 }
 
-static void say_lost(const char *name, uint64_t spans, uint64_t submitted, const char *why)
+static void say_lost(const char *name, uint64_t spans, uint64_t of, const char *why)
 {
 	if (spans)
-		log_error("%s: %" PRIu64 " of %" PRIu64 " spans were not delivered: %s", name, spans,
-			  submitted, why);
+		log_error("%s: %" PRIu64 " of %" PRIu64 " spans were not delivered: %s", name,
+			  spans, of, why);
 }
 
 void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms)
@@ -174,23 +225,37 @@ void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms)
 		struct exporter *exporter = pipeline->exporters[i];
 		const char *name = exporter_name(exporter);
 		struct exporter_counts counts;
+		uint64_t all;
 
 		exporter_stop(exporter, timeout_ms);
 		exporter_counts(exporter, &counts);
-		say_lost(name, counts.undelivered, counts.submitted, "the receiver could not be reached");
-		say_lost(name, counts.rejected, counts.submitted, "the receiver refused them");
-		say_lost(name, counts.queue_full, counts.submitted, "the queue was full");
+		all = counts.submitted + counts.found;
+		say_lost(name, counts.undelivered, all, "the receiver could not be reached");
+		say_lost(name, counts.rejected, all, "the receiver refused them");
+		say_lost(name, counts.queue_full, all, "the queue was full");
+		say_lost(name, counts.spool_dropped, all,
+			 "they were the oldest in a spool that was full (see --spool-size)");
+		say_lost(name, counts.spool_corrupt, all,
+			 "they could not be read back from the spool");
+		if (counts.spooled)
+			log_info("%s: %" PRIu64 " spans are kept in %s for the next run", name,
+				 counts.spooled, exporter_spool(exporter));
 	}
 }
 
 void pipeline_report(struct pipeline *pipeline)
 {
 	for (size_t i = 0; i < pipeline->count; i++) {
+		struct exporter *exporter = pipeline->exporters[i];
 		struct exporter_counts counts;
 
-		exporter_counts(pipeline->exporters[i], &counts);
-		log_info("%s: %" PRIu64 " spans exported of %" PRIu64, exporter_name(pipeline->exporters[i]),
-			 counts.exported, counts.submitted);
+		exporter_counts(exporter, &counts);
+		log_info("%s: %" PRIu64 " spans exported of %" PRIu64, exporter_name(exporter),
+			 counts.exported, counts.submitted + counts.found);
+		if (counts.found || counts.resent)
+			log_info("%s: %" PRIu64 " of them found in the spool; %" PRIu64
+				 " sent again since the answer was lost",
+				 exporter_name(exporter), counts.found, counts.resent);
 	}
 }
 

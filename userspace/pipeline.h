@@ -9,19 +9,29 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "exporter.h"
 
 struct pipeline;
 
+struct pipeline_options {
+	const char
+		*exporters;   /* "console[=FILE],otlp[=URL],otlp_file=FILE,none"; NULL: see below */
+	const char *endpoint; /* base of the URL of "otlp" that names none; NULL: see below */
+	const char *spool;    /* a directory for what "otlp" cannot deliver; NULL: none */
+	uint64_t spool_bytes; /* at most so much in it */
+};
+
 /**
- * Makes the exporters in @list: "console[=FILE],otlp[=URL],otlp_file=FILE,none". NULL: from the
- * environment (OTEL_TRACES_EXPORTER), else OTLP if an endpoint is set, else the console. @endpoint
- * is the URL of "otlp" that names none; NULL: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT as it is, or
- * OTEL_EXPORTER_OTLP_ENDPOINT with /v1/traces, or http://localhost:4318/v1/traces.
+ * Makes the exporters. Those that are not given are from the environment (OTEL_TRACES_EXPORTER),
+ * else OTLP if an endpoint is set, else the console; an endpoint that is not given is
+ * OTEL_EXPORTER_OTLP_TRACES_ENDPOINT as it is, or OTEL_EXPORTER_OTLP_ENDPOINT with /v1/traces, or
+ * http://localhost:4318/v1/traces. With several "otlp", the second has its spool in the
+ * directory 2 in that of the first, and so on.
  * Returns 0, or a negative errno after saying why.
  */
-int pipeline_new(const char *list, const char *endpoint, struct pipeline **out);
+int pipeline_new(const struct pipeline_options *options, struct pipeline **out);
 
 /** How many exporters there are: so many slots the accounts of processes need. */
 size_t pipeline_exporters(const struct pipeline *pipeline);
@@ -33,7 +43,7 @@ void pipeline_exporter_counts(const struct pipeline *pipeline, size_t slot,
 
 void pipeline_submit(struct pipeline *pipeline, struct span *span);
 
-/** Lets what waits leave within @timeout_ms, and says what did not. */
+/** Lets what waits leave within @timeout_ms, and says what did not and what is in the spool. */
 void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms);
 
 /** Says what every exporter did, for --verbose. */

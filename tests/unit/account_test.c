@@ -41,8 +41,7 @@ static void a_slot_that_is_not_there_is_left_alone(void **state)
 
 static void a_long_name_is_cut(void **state)
 {
-	struct account *account =
-		account_new(7, "a-name-that-is-longer-than-31-characters", 0);
+	struct account *account = account_new(7, "a-name-that-is-longer-than-31-characters", 0);
 
 	(void)state;
 	assert_string_equal(account->name, "a-name-that-is-longer-than-31-c");

@@ -105,7 +105,11 @@ static void fake_free(struct sink *sink)
 static void fake_init(struct fake *fake)
 {
 	*fake = (struct fake){
-		.sink = {"fake", fake_write, fake_flush, fake_interrupt, fake_free},
+		.sink = {.name = "fake",
+			 .write = fake_write,
+			 .flush = fake_flush,
+			 .interrupt = fake_interrupt,
+			 .free = fake_free},
 		.n_results = 1,
 	};
 	pthread_mutex_init(&fake->lock, NULL);
@@ -264,6 +268,54 @@ static void what_does_not_fit_into_the_queue_is_dropped_and_counted(void **state
 	counts = finish(exporter, &fake, 50);
 	assert_int_equal(counts.undelivered, 100 - counts.queue_full);
 	assert_true(fake.interrupted);
+}
+
+static struct account *account_of(struct resource *of)
+{
+	of->account = account_new(1, "test", 1);
+	return of->account;
+}
+
+static void a_process_that_floods_loses_its_own_spans_and_its_neighbour_none(void **state)
+{
+	struct piece nothing = {0};
+	struct resource *modest = make_resource("modest", nothing), *before = resource;
+	struct account *floods, *neighbours = account_of(modest);
+	struct resource *flooding = make_resource("flooding", nothing);
+	struct exporter_options options = defaults;
+	struct exporter_counts counts;
+	struct exporter *exporter;
+	uint64_t kept;
+	struct fake fake;
+
+	(void)state;
+	floods = account_of(flooding);
+	fake_init(&fake);
+	fake.hangs = true;
+	options.queue_bytes = 1000000;
+	exporter = start(&fake, &options);
+	for (int i = 0; i < 20; i++) {
+		resource = flooding;
+		submit(exporter, 500, 900);
+		resource = modest;
+		submit(exporter, 5, 900);
+	}
+	resource = before;
+	exporter_counts(exporter, &counts);
+	assert_int_equal(account_read(neighbours, 0, ACCOUNT_SUBMITTED), 100);
+	assert_int_equal(account_read(neighbours, 0, ACCOUNT_QUEUE_FULL), 0);
+	assert_int_equal(account_read(floods, 0, ACCOUNT_SUBMITTED), 10000);
+	assert_int_equal(account_read(floods, 0, ACCOUNT_QUEUE_FULL), counts.queue_full);
+	kept = account_read(floods, 0, ACCOUNT_WAITING_BYTES);
+	/* Half of it, or of what the neighbour has left. */
+	assert_in_range(kept, 430000, 501200);
+	counts = finish(exporter, &fake, 50);
+	assert_int_equal(account_read(floods, 0, ACCOUNT_UNDELIVERED) +
+				 account_read(neighbours, 0, ACCOUNT_UNDELIVERED),
+			 counts.undelivered);
+	assert_int_equal(account_read(floods, 0, ACCOUNT_WAITING_BYTES), 0);
+	resource_unref(flooding);
+	resource_unref(modest);
 }
 
 static void a_batch_is_tried_again_with_growing_pauses_until_it_is_out(void **state)
@@ -573,6 +625,7 @@ int main(void)
 		cmocka_unit_test(a_full_batch_leaves_at_once),
 		cmocka_unit_test(large_spans_leave_in_small_batches),
 		cmocka_unit_test(what_does_not_fit_into_the_queue_is_dropped_and_counted),
+		cmocka_unit_test(a_process_that_floods_loses_its_own_spans_and_its_neighbour_none),
 		cmocka_unit_test(a_batch_is_tried_again_with_growing_pauses_until_it_is_out),
 		cmocka_unit_test(the_receivers_wish_for_a_pause_is_respected),
 		cmocka_unit_test(a_batch_is_given_up_after_the_time_for_retries),

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "otlp_encode.h"
 #include "span_builder.h"
 #include "wire.h"
 
@@ -165,10 +166,16 @@ static int write_one(struct sink *sink, struct delivery *out)
 	struct draft draft = {
 		.resource = resource, .scope = scope, .id = 1, .trace = 1, .name = "GET /menu"};
 	struct span *span = make_span(&draft), *spans[] = {span};
+	struct otlp_encoder *encoder = otlp_encoder_new();
+	struct bytes request;
 	int err;
 
 	*out = (struct delivery){0};
-	err = sink->write(sink, spans, 1, out);
+	assert_int_equal(otlp_encode(encoder, spans, 1, 65536, &request), 0);
+	sink->post(sink, request, 1);
+	while ((err = sink->poll(sink, 100, out)) == -EINPROGRESS)
+		;
+	otlp_encoder_free(encoder);
 	span_unref(span);
 	return err;
 }
@@ -327,9 +334,12 @@ static void what_may_pass_is_retried(void **state)
 		assert_int_equal(ask(answers[i], 0, &delivery), -EAGAIN);
 		assert_int_equal(delivery.retry_after_ms, 0);
 		assert_true(*delivery.message);
+		assert_false(delivery.unanswered);
 	}
 	assert_int_equal(ask(answers[4], 0, &delivery), -EAGAIN);
 	assert_non_null(strstr(delivery.message, "closed without an answer"));
+	/* Who closed the connection may have taken the spans. */
+	assert_true(delivery.unanswered);
 }
 
 static void retry_after_is_understood_as_seconds_and_as_a_date(void **state)
@@ -383,10 +393,11 @@ static void a_receiver_that_is_not_there_is_named(void **state)
 	print_message("%s\n", delivery.message);
 	assert_non_null(strstr(delivery.message, "cannot reach http://127.0.0.1:"));
 	assert_non_null(strstr(delivery.message, "Connection refused"));
+	assert_false(delivery.unanswered);
 	sink->free(sink);
 }
 
-static void a_connection_that_died_meanwhile_is_made_again(void **state)
+static void a_request_on_a_connection_that_dies_is_sent_again_and_counted(void **state)
 {
 	struct server server = {
 		.answers = {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", CLOSE,
@@ -400,8 +411,11 @@ static void a_connection_that_died_meanwhile_is_made_again(void **state)
 	server_start(&server);
 	sink = sink_for(&server);
 	assert_int_equal(write_one(sink, &delivery), 0);
+	assert_int_equal(delivery.resends, 0);
 	assert_int_equal(write_one(sink, &delivery), 0);
 	assert_int_equal(server.requests, 3);
+	/* The server has read it twice. */
+	assert_int_equal(delivery.resends, 1);
 	sink->free(sink);
 	server_stop(&server);
 }
@@ -430,6 +444,7 @@ static void a_server_that_hangs_can_be_interrupted(void **state)
 	pthread_join(thread, NULL);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	assert_true(after.tv_sec - before.tv_sec < 3);
+	assert_true(delivery.unanswered);
 	/* And stays so. */
 	assert_int_equal(write_one(sink, &delivery), -EAGAIN);
 	sink->free(sink);
@@ -490,7 +505,7 @@ int main(void)
 		cmocka_unit_test(retry_after_is_understood_as_seconds_and_as_a_date),
 		cmocka_unit_test(a_reply_without_end_is_not_read_to_its_end),
 		cmocka_unit_test(a_receiver_that_is_not_there_is_named),
-		cmocka_unit_test(a_connection_that_died_meanwhile_is_made_again),
+		cmocka_unit_test(a_request_on_a_connection_that_dies_is_sent_again_and_counted),
 		cmocka_unit_test(a_server_that_hangs_can_be_interrupted),
 		cmocka_unit_test(an_url_that_cannot_work_is_refused_at_once),
 	};
