@@ -180,7 +180,7 @@ fuzz: ## Hostile events and headers, for FUZZ_SECONDS each
 	$(Q)mkdir -p $(BUILD)/fuzz/corpus/intake $(BUILD)/fuzz/corpus/propagation
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
-		$(filter-out userspace/main.c userspace/cmd_% userspace/agent.c userspace/follow.c userspace/capture.c userspace/probe.c \
+		$(filter-out userspace/main.c userspace/cmd_% userspace/agent.c userspace/follow.c userspace/capture.c userspace/capture_pin.c userspace/attachments.c userspace/probe.c \
 		userspace/images.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
 		$(addprefix exporter/,account.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
@@ -213,7 +213,7 @@ install: all ## Install the agent, the headers, the man pages: DESTDIR=, PREFIX=
 	$(Q)install -d $(DESTDIR)$(PREFIX)/include/otel $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig
 	$(Q)install -m 644 usdt/otel/*.h usdt/otel/*.hpp $(DESTDIR)$(PREFIX)/include/otel
-	$(Q)install -m 644 docs/otel-bpf.1 docs/otel-bpf-run.1 docs/otel-bpf-attach.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)install -m 644 docs/otel-bpf*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' deploy/otel-bpf.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/otel-bpf.pc
 

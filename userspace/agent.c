@@ -29,6 +29,7 @@
 #define STOP_MS 5000u	     /* for what is on its way out at the end */
 #define DRAIN_NS 2000000000u /* for what is on its way in */
 #define MAX_SOURCES 8
+#define FOLLOWED_MAX 65536u /* as the kernel side has it */
 
 /* What somebody waits for. */
 struct source {
@@ -39,6 +40,8 @@ struct source {
 struct agent {
 	const struct agent_options *options;
 	struct settings *settings;
+	struct pin *pin; /* NULL: none */
+	bool left;	 /* what is pinned goes on */
 	struct pipeline *pipeline;
 	struct capture *capture;
 	struct images *images;
@@ -267,7 +270,11 @@ static int start(struct agent *agent)
 
 	if (err)
 		return err;
-	err = capture_new(agent->options->ring_bytes, on_event, agent, &agent->capture);
+	if (agent->options->pin)
+		err = pin_open(agent->options->pin, &agent->pin);
+	if (err)
+		return err;
+	err = capture_new(agent->options->ring_bytes, agent->pin, on_event, agent, &agent->capture);
 	if (err)
 		return err;
 	capture_sample(agent->capture, settings_sampling(agent->settings));
@@ -322,7 +329,11 @@ void agent_free(struct agent *agent)
 	look_free(agent->look);
 	stacks_free(agent->stacks);
 	intake_free(agent->intake);
+	/* What this agent has just pinned, if it could not start. */
+	if (agent->pin && agent->capture && !agent->left && !capture_took_over(agent->capture))
+		pin_remove_all(agent->pin, "");
 	capture_free(agent->capture);
+	pin_close(agent->pin);
 	settings_free(agent->settings);
 	if (agent->epoll >= 0)
 		close(agent->epoll);
@@ -360,11 +371,35 @@ int agent_follow(struct agent *agent, pid_t pid, const char *name)
 	return err ? cannot_watch(name, err) : 0;
 }
 
+bool agent_took_over(const struct agent *agent)
+{
+	return capture_took_over(agent->capture);
+}
+
+/* What those have mapped who are followed. */
+static int look_up_mappings(struct agent *agent, uint64_t since)
+{
+	uint32_t *pids = malloc(FOLLOWED_MAX * sizeof(*pids));
+	size_t n;
+
+	if (!pids)
+		return -ENOMEM;
+	n = capture_followed(agent->capture, pids, FOLLOWED_MAX);
+	for (size_t i = 0; i < n; i++) {
+		int err = maps_read(pids[i], since, agent_mapping, agent);
+
+		if (err && err != -ENOENT && err != -ESRCH)
+			log_error("cannot see what process %u has loaded: %s; run as root, or: "
+				  "setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep otel-bpf",
+				  pids[i], strerror(-err));
+	}
+	free(pids);
+	return 0;
+}
+
 int agent_attach(struct agent *agent, const uint32_t *pids, size_t n)
 {
 	uint64_t before = clock_now();
-	uint32_t *followed;
-	long count;
 	int err;
 
 	/* First: what is mapped from now on is told; what is mapped by then is looked up. */
@@ -372,20 +407,16 @@ int agent_attach(struct agent *agent, const uint32_t *pids, size_t n)
 	err = discover(agent, -1);
 	if (err)
 		return cannot_watch("what processes load", err);
-	count = follow_running(agent->capture, pids, n, &followed);
-	if (count < 0)
-		return (int)count;
-	for (long i = 0; i < count; i++) {
-		err = maps_read(followed[i], before, agent_mapping, agent);
-		if (err && err != -ENOENT && err != -ESRCH)
-			log_error("cannot see what process %u has loaded: %s; run as root, or: "
-				  "setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep otel-bpf",
-				  followed[i], strerror(-err));
+	if (n) {
+		err = follow_running(agent->capture, pids, n);
+		if (err && !agent_followed(agent))
+			return err;
 	}
-	free(followed);
-	err = capture_tell(agent->capture);
+	err = look_up_mappings(agent, before);
+	if (!err)
+		err = capture_tell(agent->capture);
 	if (err)
-		log_error("the kernel does not say which processes run: %s", strerror(-err));
+		log_error("cannot find out which processes run: %s", strerror(-err));
 	return err;
 }
 
@@ -418,15 +449,8 @@ static void drain(struct agent *agent)
 	}
 }
 
-void agent_stop(struct agent *agent)
+static void finish(struct agent *agent)
 {
-	/* What threads still hold then is looked at once more. */
-	capture_detach(agent->capture);
-	agent->next_look = 0;
-	tick(agent);
-	drain(agent);
-	capture_losses(agent->capture, on_lost, agent);
-	intake_finish(agent->intake);
 	pipeline_stop(agent->pipeline, STOP_MS);
 	intake_counts(agent->intake, &agent->report.counts);
 	capture_faults(agent->capture, &agent->report.faults);
@@ -436,4 +460,27 @@ void agent_stop(struct agent *agent)
 		report_say_all(&agent->report);
 		pipeline_report(agent->pipeline);
 	}
+}
+
+void agent_stop(struct agent *agent)
+{
+	/* What threads still hold then is looked at once more. */
+	capture_detach(agent->capture);
+	agent->next_look = 0;
+	tick(agent);
+	drain(agent);
+	capture_losses(agent->capture, on_lost, agent);
+	intake_finish(agent->intake);
+	if (agent->pin)
+		pin_remove_all(agent->pin, "");
+	finish(agent);
+}
+
+void agent_leave(struct agent *agent)
+{
+	agent->left = true;
+	capture_leave(agent->capture);
+	tick(agent);
+	intake_finish(agent->intake);
+	finish(agent);
 }

@@ -25,6 +25,7 @@ struct agent_options {
 	struct pipeline_options pipeline;
 	const char *service_name; /* NULL: unknown_service:executable */
 	const char *settings;	  /* a file; NULL: none */
+	const char *pin;	  /* a directory of the BPF file system; NULL: none */
 	size_t ring_bytes;	  /* a power of two */
 	bool verbose;
 };
@@ -37,7 +38,7 @@ struct agent_options {
  */
 int agent_new(const struct agent_options *options, struct agent **out);
 
-/** NULL is allowed. Detaches from everything. */
+/** NULL is allowed. Detaches from everything but what agent_leave() left. */
 void agent_free(struct agent *agent);
 
 /**
@@ -46,9 +47,13 @@ void agent_free(struct agent *agent);
  */
 int agent_follow(struct agent *agent, pid_t pid, const char *name);
 
+/** Did it find what an agent before has pinned? */
+bool agent_took_over(const struct agent *agent);
+
 /**
- * From now on @pids, which run already, their descendants, and all that they will start are recorded. Of
- * each one that cannot be it says why. Returns 0, or a negative errno after saying why: also if none can.
+ * From now on @pids, which run already, their descendants, and all that they will start are recorded, and
+ * whom an agent before us recorded that has left it pinned. Of each one that cannot be it says why. Returns 0,
+ * or a negative errno after saying why: also if none can.
  */
 int agent_attach(struct agent *agent, const uint32_t *pids, size_t n);
 
@@ -72,5 +77,8 @@ size_t agent_followed(struct agent *agent);
  * was lost.
  */
 void agent_stop(struct agent *agent);
+
+/** The same, but what is pinned goes on recording, for the next agent. */
+void agent_leave(struct agent *agent);
 
 #endif

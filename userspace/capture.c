@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "bpf/capture.skel.h"
+#include "attachments.h"
+#include "capture_pin.h"
 #include "clock.h"
 #include "log.h"
 #include "probe.h"
@@ -31,14 +33,6 @@ enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
 #define READ_NS 20000000u /* at most, at a time: others wait, signals among them */
 #define LIVES_MIN 8192u	  /* of the ring, for what happens to processes: more than one exec */
 
-/* An image that is attached to. */
-struct attached {
-	int fd;
-	struct image image;
-	struct probe *flush;
-	struct probe *controls; /* NULL: none is set */
-};
-
 struct capture {
 	struct capture_bpf *bpf;
 	struct ring_buffer *ring;
@@ -51,10 +45,11 @@ struct capture {
 	uint64_t read_until;
 	bool read_stopped; /* before the ring's end */
 	bool multi;
+	bool took_over; /* what an agent before us has pinned */
+	int program;	/* of the probes, or the one that is pinned */
 	unsigned empty_looks;
-	struct sampling sampling;
-	struct attached *attached;
-	size_t attached_count;
+	struct pin *pin; /* NULL: none */
+	struct attachments *attachments;
 	uint32_t swept; /* the process that capture_sweep() has looked at last */
 };
 
@@ -203,7 +198,7 @@ static void attach_ends(struct capture_bpf *bpf)
 static int load(struct capture *capture, size_t ring_bytes)
 {
 	struct capture_bpf *bpf = capture_bpf__open();
-	int err;
+	int err = 0;
 
 	if (!bpf)
 		return -errno;
@@ -216,13 +211,47 @@ static int load(struct capture *capture, size_t ring_bytes)
 		bpf_program__set_expected_attach_type(bpf->progs.capture_flush,
 						      (enum bpf_attach_type)PROBE_MULTI_TYPE);
 	bpf_program__set_autoattach(bpf->progs.capture_flush, false);
-	err = capture_bpf__load(bpf);
+	if (capture->pin)
+		err = capture_pin_take(capture->pin, bpf->obj, bpf->progs.capture_flush, bpf->progs.tell_followed);
+	capture->took_over = err > 0;
+	if (err >= 0)
+		err = capture_bpf__load(bpf);
 	if (err) {
 		capture_bpf__destroy(bpf);
 		return err;
 	}
 	capture->bpf = bpf;
 	return 0;
+}
+
+/* What runs on tracepoints, and the probes' attachments; all that is pinned by then. */
+static int attach(struct capture *capture)
+{
+	struct capture_bpf *bpf = capture->bpf;
+	struct attachments_options options = {
+		.program = bpf->progs.capture_flush,
+		.multi = capture->multi,
+		.pin = capture->pin,
+	};
+	int err = capture_bpf__attach(bpf);
+
+	if (err)
+		return err;
+	if (!capture->took_over) {
+		attach_ends(bpf);
+		if (capture->pin)
+			err = capture_pin_put(capture->pin, bpf->skeleton, bpf->progs.capture_flush,
+					      bpf->progs.tell_followed);
+		if (err)
+			return err;
+	}
+	capture->program = capture->pin ? capture_pin_program(capture->pin) :
+					  fcntl(bpf_program__fd(bpf->progs.capture_flush), F_DUPFD_CLOEXEC, 0);
+	if (capture->program < 0)
+		return capture->pin ? capture->program : -errno;
+	options.program_fd = capture->program;
+	capture->attachments = attachments_new(&options);
+	return capture->attachments ? 0 : -ENOMEM;
 }
 
 static int on_ring(void *context, void *data, size_t size)
@@ -262,7 +291,7 @@ static void unmap(const void *address, size_t size)
 		munmap((void *)(uintptr_t)address, size);
 }
 
-int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct capture **out)
+int capture_new(size_t ring_bytes, struct pin *pin, capture_event_fn event, void *self, struct capture **out)
 {
 	struct capture *capture = calloc(1, sizeof(*capture));
 	int err;
@@ -271,20 +300,25 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 		return -ENOMEM;
 	capture->event = event;
 	capture->self = self;
-	capture->sampling = sampling_default();
+	capture->pin = pin;
+	capture->program = -1;
 	libbpf_set_print(silent);
 	capture->multi = true;
 	err = load(capture, ring_bytes);
-	if (err || !probe_multi_works(capture->bpf->progs.capture_flush)) {
+	if ((err && err != -ESTALE) || (!err && !probe_multi_works(capture->bpf->progs.capture_flush))) {
 		capture_bpf__destroy(capture->bpf);
 		capture->bpf = NULL;
 		capture->multi = false;
 		err = load(capture, ring_bytes);
 	}
-	if (!err) {
-		err = capture_bpf__attach(capture->bpf);
-		if (!err)
-			attach_ends(capture->bpf);
+	if (!err)
+		err = attach(capture);
+	if (err == -ESTALE) {
+		log_error("%s holds what another build of otel-bpf has pinned, which this one cannot read: let "
+			  "that one finish it, or drop it: otel-bpf detach --drop --pin=%s",
+			  pin_path(pin), pin_path(pin));
+		capture_free(capture);
+		return err;
 	}
 	if (err) {
 		explain(err);
@@ -308,117 +342,34 @@ int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct ca
 	return 0;
 }
 
-void capture_detach(struct capture *capture)
-{
-	for (size_t i = 0; i < capture->attached_count; i++) {
-		probe_free(capture->attached[i].flush);
-		probe_free(capture->attached[i].controls);
-		close(capture->attached[i].fd);
-	}
-	capture->attached_count = 0;
-}
-
 void capture_free(struct capture *capture)
 {
 	if (!capture)
 		return;
-	capture_detach(capture);
-	free(capture->attached);
+	attachments_free(capture->attachments);
 	ring_buffer__free(capture->ring);
 	unmap(capture->consumed, (size_t)sysconf(_SC_PAGESIZE));
 	unmap(capture->written, (size_t)sysconf(_SC_PAGESIZE));
 	unmap(capture->users, RING_USERS * sizeof(struct ring_user));
 	capture_bpf__destroy(capture->bpf);
+	if (capture->program >= 0)
+		close(capture->program);
 	free(capture);
-}
-
-/* Sets the control bits that @sampling wants in one image. *@out may be NULL then: none. */
-static int attach_controls(struct capture *capture, const struct attached *to,
-			   const struct sampling *sampling, struct probe **out)
-{
-	uint64_t offsets[OTEL_CONTROLS], semaphores[OTEL_CONTROLS];
-	uint8_t controls[OTEL_CONTROLS];
-	unsigned n = sampling_controls(sampling, controls);
-
-	*out = NULL;
-	for (unsigned i = 0; i < n; i++) {
-		offsets[i] = to->image.control_sites + controls[i];
-		semaphores[i] = to->image.controls + 2u * controls[i];
-	}
-	return n ? probe_attach(capture->bpf->progs.capture_flush, capture->multi, to->fd, offsets,
-				semaphores, n, out) :
-		   0;
-}
-
-/* The bits first: from the moment that an application records it knows what to sample. */
-static int attach_image(struct capture *capture, struct attached *to)
-{
-	/*
-	 * Kernels from 6.18 on turn a probed nop of 5 bytes into a call of a page that a forked
-	 * child does not have: its first flush would kill it. So not the fast sites, until a kernel
-	 * is seen to give children that page; the 1-byte nop costs a trap more, per flush, not per
-	 * span. Strangers who run the same file would die of it, too.
-	 */
-	uint64_t site = to->image.flush_nop;
-	uint64_t semaphore = to->image.semaphores + 2 * OTEL_SEMAPHORE_FLUSH;
-	int err = attach_controls(capture, to, &capture->sampling, &to->controls);
-
-	if (err)
-		return err;
-	err = probe_attach(capture->bpf->progs.capture_flush, capture->multi, to->fd, &site, &semaphore, 1,
-			   &to->flush);
-	if (err)
-		probe_free(to->controls);
-	return err;
 }
 
 int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image)
 {
-	struct attached *grown =
-		realloc(capture->attached, (capture->attached_count + 1) * sizeof(*capture->attached));
-	struct attached *to;
-	int err;
-
-	if (!grown)
-		return -ENOMEM;
-	capture->attached = grown;
-	to = &capture->attached[capture->attached_count];
-	*to = (struct attached){.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .image = *image};
-	if (to->fd < 0)
-		return -errno;
-	err = attach_image(capture, to);
-	if (!err) {
-		capture->attached_count++;
-		return 0;
-	}
-	close(to->fd);
-	if (err == -EACCES || err == -EPERM)
-		log_error("cannot attach to %s: %s; %s", path, strerror(-err),
-			  capture->multi ? "run as root, or: setcap cap_bpf,cap_perfmon+ep otel-bpf" :
-					   "this kernel wants CAP_SYS_ADMIN for uprobes: run as root");
-	else
-		log_error("cannot attach to %s: %s", path, strerror(-err));
-	return err;
+	return attachments_add(capture->attachments, fd, path, image);
 }
 
 int capture_sample(struct capture *capture, const struct sampling *sampling)
 {
-	int err = 0;
+	return attachments_sample(capture->attachments, sampling);
+}
 
-	capture->sampling = *sampling;
-	for (size_t i = 0; i < capture->attached_count; i++) {
-		struct attached *to = &capture->attached[i];
-		struct probe *old = to->controls;
-		int ret = attach_controls(capture, to, sampling, &to->controls);
-
-		if (ret) {
-			to->controls = old;
-			err = err ? err : ret;
-			continue;
-		}
-		probe_free(old);
-	}
-	return err;
+void capture_detach(struct capture *capture)
+{
+	attachments_detach(capture->attachments);
 }
 
 /* As in bpf/capture.bpf.c. */
@@ -448,6 +399,12 @@ int capture_follow(struct capture *capture, uint32_t pid)
 
 void capture_unfollow(struct capture *capture, uint32_t pid)
 {
+	struct followed value;
+
+	if (bpf_map__lookup_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value, sizeof(value), 0))
+		return;
+	if (capture->users[value.user % RING_USERS].pid == pid)
+		capture->users[value.user % RING_USERS].pid = 0;
 	(void)bpf_map__delete_elem(capture->bpf->maps.followed, &pid, sizeof(pid), 0);
 }
 
@@ -511,6 +468,17 @@ void capture_sweep(struct capture *capture,
 		if (value.user < RING_USERS && capture->users[value.user].pid == key)
 			capture->users[value.user].pid = 0;
 	}
+}
+
+bool capture_took_over(const struct capture *capture)
+{
+	return capture->took_over;
+}
+
+void capture_leave(struct capture *capture)
+{
+	/* Nobody is there to be woken. */
+	capture->bpf->data->reader = READER_BUSY;
 }
 
 int capture_fd(const struct capture *capture)
@@ -589,6 +557,6 @@ void capture_faults(struct capture *capture, struct capture_faults *out)
 		.losses_unknown = capture->bpf->bss->losses_unknown,
 		.lives_lost = capture->bpf->bss->lives_lost,
 	};
-	if (!bpf_obj_get_info_by_fd(bpf_program__fd(capture->bpf->progs.capture_flush), &info, &size))
+	if (!bpf_obj_get_info_by_fd(capture->program, &info, &size))
 		out->probes_missed = info.recursion_misses;
 }

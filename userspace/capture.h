@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "image.h"
+#include "pin.h"
 #include "sampling.h"
 #include "../bpf/event.h"
 
@@ -22,12 +23,19 @@ struct capture;
 typedef void (*capture_event_fn)(void *self, const void *event, size_t size);
 
 /**
- * Loads everything, with a ring of @ring_bytes (a power of two, at least a page). On failure says
- * what is missing and what to do about it, and returns a negative errno.
+ * Loads everything, with a ring of @ring_bytes (a power of two, at least a page). With @pin, which must
+ * outlive it, or NULL: takes over what is pinned there, with its ring, or pins all. On failure says what is
+ * missing and what to do about it, and returns a negative errno.
  */
-int capture_new(size_t ring_bytes, capture_event_fn event, void *self, struct capture **out);
+int capture_new(size_t ring_bytes, struct pin *pin, capture_event_fn event, void *self, struct capture **out);
 
-/** Detaches and frees. NULL is allowed. */
+/** Did it find what an agent before has pinned? */
+bool capture_took_over(const struct capture *capture);
+
+/** To be called before capture_free() if what is pinned shall go on. */
+void capture_leave(struct capture *capture);
+
+/** Frees, and detaches what is not pinned. NULL is allowed. */
 void capture_free(struct capture *capture);
 
 /**

@@ -16,9 +16,11 @@
 
 static const char usage[] =
 	"usage: otel-bpf attach [OPTIONS] -p PID...\n"
+	"       otel-bpf attach [OPTIONS] --pin[=DIR] [-p PID...]\n"
 	"\n"
 	"Records the spans of processes that run already, of their descendants, and of all that\n"
-	"these start from now on, until SIGTERM or SIGINT, or until all have ended.\n"
+	"these start from now on, until SIGTERM or SIGINT, or until all have ended. With --pin also\n"
+	"of those that an agent before recorded that was given the same DIR.\n"
 	"\n"
 	"  -p, --pid PID            this process; may be repeated\n";
 
@@ -90,7 +92,7 @@ static int parse(int argc, char **argv, struct attach *attach, int *status)
 			  argv[optind]);
 		return -1;
 	}
-	if (!attach->n) {
+	if (!attach->n && !attach->options.pin) {
 		log_error("no process to record; usage: otel-bpf attach [OPTIONS] -p PID...");
 		return -1;
 	}
@@ -136,6 +138,10 @@ static int start(struct attach *attach)
 		log_error("cannot handle signals: %s", strerror(-err));
 	if (err)
 		return err;
+	if (!attach->n && !agent_took_over(attach->agent)) {
+		log_error("nothing is pinned in %s: name the processes to record by --pid", attach->options.pin);
+		return -ENOENT;
+	}
 	err = agent_watch(attach->agent, attach->signals, on_signals, attach);
 	if (err) {
 		log_error("cannot handle signals: %s", strerror(-err));
@@ -164,7 +170,10 @@ int cmd_attach(int argc, char **argv)
 		if (!start(&attach)) {
 			while (!attach.told_to_end && agent_followed(attach.agent))
 				agent_turn(attach.agent);
-			agent_stop(attach.agent);
+			if (attach.options.pin && agent_followed(attach.agent))
+				agent_leave(attach.agent);
+			else
+				agent_stop(attach.agent);
 			status = 0;
 		}
 		agent_free(attach.agent);

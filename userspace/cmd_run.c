@@ -156,6 +156,12 @@ static int start(struct run *run)
 	err = agent_new(&run->options.agent, &run->agent);
 	if (err)
 		return err;
+	if (agent_took_over(run->agent)) {
+		log_error("processes are recorded by what is pinned in %s: take that over by otel-bpf attach, or "
+			  "take another directory",
+			  run->options.agent.pin);
+		return -EBUSY;
+	}
 	err = agent_watch(run->agent, run->signals, on_signals, run);
 	if (err) {
 		log_error("cannot handle signals: %s", strerror(-err));
@@ -185,10 +191,15 @@ static int finish(struct run *run)
 	size_t left = agent_followed(run->agent);
 
 	if (left)
-		log_info("%s%zu process%s that %s started still run%s; no longer recorded",
+		log_info("%s%zu process%s that %s started still run%s; %s recorded%s%s",
 			 left == 64 ? "at least " : "", left, left == 1 ? "" : "es", run->launch.argv[0],
-			 left == 1 ? "s" : "");
-	agent_stop(run->agent);
+			 left == 1 ? "s" : "", run->options.agent.pin ? "they are" : "no longer",
+			 run->options.agent.pin ? " for otel-bpf attach --pin=" : "",
+			 run->options.agent.pin ? run->options.agent.pin : "");
+	if (left && run->options.agent.pin)
+		agent_leave(run->agent);
+	else
+		agent_stop(run->agent);
 	return WIFSIGNALED(run->status) ? 128 + WTERMSIG(run->status) : WEXITSTATUS(run->status);
 }
 

@@ -11,41 +11,22 @@
 /* Looks at who there is, until one finds nobody new. Who forks faster than that is a fork bomb. */
 #define ROUNDS_MAX 100
 
-struct following {
-	struct capture *capture;
-	uint32_t *pids;
-	size_t n;
-	size_t room;
-};
-
 /* -ESRCH: it has ended. */
-static int follow(struct following *following, const struct target *target)
+static int follow(struct capture *capture, const struct target *target)
 {
-	int err;
+	int err = capture_follow(capture, target->pid);
 
-	if (following->n == following->room) {
-		size_t room = following->room ? 2 * following->room : 64;
-		uint32_t *grown = realloc(following->pids, room * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		following->pids = grown;
-		following->room = room;
-	}
-	err = capture_follow(following->capture, target->pid);
 	if (err)
 		return err;
 	/* Its end may have come before we followed it: nobody would take it out of the table. */
-	if (!target_alive(target)) {
-		capture_unfollow(following->capture, target->pid);
-		return -ESRCH;
-	}
-	following->pids[following->n++] = target->pid;
-	return 0;
+	if (target_alive(target))
+		return 0;
+	capture_unfollow(capture, target->pid);
+	return -ESRCH;
 }
 
 /* One look: follows the children of whom is followed. Returns how many are new. */
-static long follow_children(struct following *following)
+static long follow_children(struct capture *capture)
 {
 	struct target *list;
 	long n = targets_list(&list), found = 0;
@@ -57,10 +38,10 @@ static long follow_children(struct following *following)
 	while (again && !err) {
 		again = false;
 		for (long i = 0; i < n && !err; i++) {
-			if (!list[i].pid || capture_follows(following->capture, list[i].pid) ||
-			    !capture_follows(following->capture, list[i].parent))
+			if (!list[i].pid || capture_follows(capture, list[i].pid) ||
+			    !capture_follows(capture, list[i].parent))
 				continue;
-			err = follow(following, &list[i]);
+			err = follow(capture, &list[i]);
 			if (err == -ESRCH)
 				err = 0;
 			else
@@ -73,34 +54,31 @@ static long follow_children(struct following *following)
 	return err ? err : found;
 }
 
-long follow_running(struct capture *capture, const uint32_t *pids, size_t n, uint32_t **out)
+int follow_running(struct capture *capture, const uint32_t *pids, size_t n)
 {
-	struct following following = {.capture = capture};
-	struct target target;
+	size_t followed = 0;
 	long found = 1;
 	int err = 0;
 
 	for (size_t i = 0; i < n && !err; i++) {
-		if (target_check(pids[i], &target) || capture_follows(capture, pids[i]))
+		struct target target;
+
+		if (target_check(pids[i], &target))
 			continue;
-		err = follow(&following, &target);
-		if (err == -ESRCH) {
+		if (!capture_follows(capture, pids[i]))
+			err = follow(capture, &target);
+		if (err == -ESRCH)
 			log_error("process %u has just ended", pids[i]);
+		else
+			followed += !err;
+		if (err == -ESRCH)
 			err = 0;
-		}
 	}
-	for (int round = 0; !err && following.n && found > 0 && round < ROUNDS_MAX; round++)
-		found = follow_children(&following);
+	for (int round = 0; !err && followed && found > 0 && round < ROUNDS_MAX; round++)
+		found = follow_children(capture);
 	if (found < 0)
 		err = (int)found;
 	if (err)
-		log_error("cannot follow more than %zu processes: %s", following.n, strerror(-err));
-	if (!err && !following.n)
-		err = -ESRCH;
-	if (err) {
-		free(following.pids);
-		return err;
-	}
-	*out = following.pids;
-	return (long)following.n;
+		log_error("cannot follow that many processes: %s", strerror(-err));
+	return !err && !followed ? -ESRCH : err;
 }

@@ -10,10 +10,9 @@
 #include "capture.h"
 
 /**
- * Follows @pids and all that descend from them. Of each one that cannot be followed it says why.
- * Returns how many processes that are, or a negative errno: -ESRCH if none. *@out is the caller's
- * to free.
+ * Follows @pids and all that descend from them. Of each one that cannot be followed it says why. Returns 0, or a
+ * negative errno: -ESRCH if none can.
  */
-long follow_running(struct capture *capture, const uint32_t *pids, size_t n, uint32_t **out);
+int follow_running(struct capture *capture, const uint32_t *pids, size_t n);
 
 #endif

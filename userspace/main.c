@@ -10,6 +10,7 @@ static const char usage[] =
 	"\n"
 	"usage: otel-bpf run [OPTIONS] -- COMMAND [ARG...]   trace a command and what it starts\n"
 	"       otel-bpf attach [OPTIONS] -p PID...          trace processes that run already\n"
+	"       otel-bpf detach --pin[=DIR] [OPTIONS]        end what goes on since attach --pin\n"
 	"       otel-bpf COMMAND --help                      its options\n"
 	"       otel-bpf --version\n"
 	"\n"
@@ -39,6 +40,8 @@ int main(int argc, char **argv)
 		return cmd_run(argc - 1, argv + 1, &origin);
 	if (!strcmp(argv[1], "attach"))
 		return cmd_attach(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "detach"))
+		return cmd_detach(argc - 1, argv + 1);
 	log_error("there is no command \"%s\"; see otel-bpf --help", argv[1]);
 	return EXIT_AGENT_FAILED;
 }

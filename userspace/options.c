@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "log.h"
+#include "pin.h"
 
 /* Room for a full batch, whatever is in it, and for another behind it. */
 #define SPOOL_LEAST (4u << 20)
@@ -38,6 +39,8 @@ const char options_help[] =
 	"      --spool-size BYTES   how much may wait there: then the oldest are dropped; K, M and "
 	"G\n"
 	"                           may follow (default: 256M)\n"
+	"      --pin[=DIR]          leave it recording when otel-bpf ends, for the next one that is given\n"
+	"                           the same DIR, in a BPF file system (default: " PIN_DEFAULT ")\n"
 	"  -v, --verbose            say more\n"
 	"  -h, --help               this text\n";
 
@@ -105,6 +108,9 @@ int options_take(struct agent_options *options, int option, const char *command,
 		return 0;
 	case OPTION_SPOOL_SIZE:
 		return parse_spool_size(optarg, &options->pipeline.spool_bytes);
+	case OPTION_PIN:
+		options->pin = optarg ? optarg : PIN_DEFAULT;
+		return 0;
 	case 'v':
 		options->verbose = true;
 		return 0;

@@ -13,7 +13,8 @@ enum {
 	OPTION_RING_SIZE,
 	OPTION_SETTINGS,
 	OPTION_SPOOL,
-	OPTION_SPOOL_SIZE
+	OPTION_SPOOL_SIZE,
+	OPTION_PIN
 };
 
 /* For getopt_long(): the short ones, and entries of the table of long ones. */
@@ -26,6 +27,7 @@ enum {
 		{"settings", required_argument, NULL, OPTION_SETTINGS},                            \
 		{"spool", required_argument, NULL, OPTION_SPOOL},                                  \
 		{"spool-size", required_argument, NULL, OPTION_SPOOL_SIZE},                        \
+		{"pin", optional_argument, NULL, OPTION_PIN},                                      \
 		{"verbose", no_argument, NULL, 'v'},                                               \
 	{                                                                                          \
 		"help", no_argument, NULL, 'h'                                                     \

@@ -29,15 +29,16 @@ struct multi_link {
 
 struct probe {
 	int multi_fd;
+	bool pinned;
 	size_t count;
 	struct bpf_link *links[]; /* if not multi */
 };
 
-static int attach_multi(const struct bpf_program *program, const char *path, const uint64_t *offsets,
+static int attach_multi(int program, const char *path, const uint64_t *offsets,
 			const uint64_t *semaphores, size_t count)
 {
 	struct multi_link link = {
-		.program = (uint32_t)bpf_program__fd(program),
+		.program = (uint32_t)program,
 		.attach_type = PROBE_MULTI_TYPE,
 		.path = (uintptr_t)path,
 		.offsets = (uintptr_t)offsets,
@@ -54,10 +55,10 @@ bool probe_multi_works(const struct bpf_program *program)
 	const uint64_t offset = 0, semaphore = 0;
 
 	/* Kernels that know the link go as far as to see that this is no file. */
-	return attach_multi(program, "/", &offset, &semaphore, 1) == -EBADF;
+	return attach_multi(bpf_program__fd(program), "/", &offset, &semaphore, 1) == -EBADF;
 }
 
-int probe_attach(struct bpf_program *program, bool multi, int fd, const uint64_t *offsets,
+int probe_attach(struct bpf_program *program, int multi_fd, int fd, const uint64_t *offsets,
 		 const uint64_t *semaphores, size_t count, struct probe **out)
 {
 	struct probe *probe = calloc(1, sizeof(*probe) + count * sizeof(*probe->links));
@@ -69,12 +70,12 @@ int probe_attach(struct bpf_program *program, bool multi, int fd, const uint64_t
 	probe->multi_fd = -1;
 	/* The file itself, whatever its name is by now, and in whatever mount namespace. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (multi) {
-		probe->multi_fd = attach_multi(program, path, offsets, semaphores, count);
+	if (multi_fd >= 0) {
+		probe->multi_fd = attach_multi(multi_fd, path, offsets, semaphores, count);
 		if (probe->multi_fd < 0)
 			err = probe->multi_fd;
 	}
-	for (size_t i = 0; !multi && !err && i < count; i++) {
+	for (size_t i = 0; multi_fd < 0 && !err && i < count; i++) {
 		LIBBPF_OPTS(bpf_uprobe_opts, options, .ref_ctr_offset = semaphores[i]);
 		struct bpf_link *link =
 			bpf_program__attach_uprobe_opts(program, -1, path, offsets[i], &options);
@@ -92,13 +93,52 @@ int probe_attach(struct bpf_program *program, bool multi, int fd, const uint64_t
 	return 0;
 }
 
+static void name_of(const char *name, size_t number, char out[PIN_NAME_MAX])
+{
+	snprintf(out, PIN_NAME_MAX, "%s%zu", name, number);
+}
+
+int probe_pin(struct probe *probe, const struct pin *pin, const char *name)
+{
+	size_t n = probe->multi_fd >= 0 ? 1 : probe->count;
+	char numbered[PIN_NAME_MAX];
+	int err = 0;
+
+	pin_remove_all(pin, name);
+	for (size_t i = 0; i < n && !err; i++) {
+		name_of(name, i, numbered);
+		err = pin_put(pin, numbered,
+			      probe->multi_fd >= 0 ? probe->multi_fd : bpf_link__fd(probe->links[i]));
+	}
+	if (err)
+		pin_remove_all(pin, name);
+	probe->pinned = !err;
+	return err;
+}
+
+bool probe_is_pinned(const struct pin *pin, const char *name, size_t links)
+{
+	char numbered[PIN_NAME_MAX];
+
+	/* They were pinned in this order. */
+	name_of(name, links - 1, numbered);
+	if (pin_has(pin, numbered))
+		return true;
+	pin_remove_all(pin, name);
+	return false;
+}
+
 void probe_free(struct probe *probe)
 {
 	if (!probe)
 		return;
 	if (probe->multi_fd >= 0)
 		close(probe->multi_fd);
-	for (size_t i = 0; i < probe->count; i++)
+	for (size_t i = 0; i < probe->count; i++) {
+		/* libbpf would switch the event off, whoever else holds it. */
+		if (probe->pinned)
+			bpf_link__disconnect(probe->links[i]);
 		bpf_link__destroy(probe->links[i]);
+	}
 	free(probe);
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pin.h"
+
 struct bpf_program;
 struct probe;
 
@@ -24,13 +26,23 @@ struct probe;
 bool probe_multi_works(const struct bpf_program *program);
 
 /**
- * Attaches @program to @count places of the file behind @fd: offsets[i], with the semaphore at
- * file offset semaphores[i]. @multi: it was loaded for uprobe_multi. Returns 0 or a negative errno.
+ * Attaches to @count places of the file behind @fd: offsets[i], with the semaphore at file offset
+ * semaphores[i]. @multi_fd is the program if it was loaded for uprobe_multi; -1: @program is, by perf
+ * events. Returns 0 or a negative errno.
  */
-int probe_attach(struct bpf_program *program, bool multi, int fd, const uint64_t *offsets,
+int probe_attach(struct bpf_program *program, int multi_fd, int fd, const uint64_t *offsets,
 		 const uint64_t *semaphores, size_t count, struct probe **out);
 
-/** Detaches: the kernel takes the semaphores back. NULL is allowed. */
+/**
+ * Pins it: names are @name with a number behind. It stays attached then, whatever becomes of it here,
+ * until what has these names is removed. Returns 0 or a negative errno: then nothing is pinned.
+ */
+int probe_pin(struct probe *probe, const struct pin *pin, const char *name);
+
+/** Is one with @links links pinned as @name? One that is not whole is removed. */
+bool probe_is_pinned(const struct pin *pin, const char *name, size_t links);
+
+/** Detaches if it is not pinned: the kernel takes the semaphores back. NULL is allowed. */
 void probe_free(struct probe *probe);
 
 #endif

@@ -26,7 +26,7 @@ def a_running_process_is_recorded_from_attach_on_and_is_a_no_op_before_and_after
     equal(agent.wait().process.returncode, 0, "exit status")
     span = one(agent.spans, "while")
     equal((len(agent.spans), span.resource["process.pid"]), (1, program.serves), "spans, process")
-    equal(span.resource["service.name"], "serve", "service.name")
+    equal(span.resource["service.name"], "unknown_service:serve", "service.name")
 
 
 @test

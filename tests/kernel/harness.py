@@ -208,10 +208,10 @@ def environment(changes=None):
 class Run:
     """A command that runs, or has run. With the agent around it unless direct; or an agent without one."""
 
-    def __init__(self, command, options=(), env=None, direct=False, exporter=None, agent="run", **popen):
+    def __init__(self, command, options=(), env=None, direct=False, exporter=None, agent="run", prefix=(), **popen):
         self.file = os.path.join(Seen.folder, f"spans{len(Seen.runs)}.jsonl")
         exporter = exporter or "otlp_file=" + self.file
-        recording = [AGENT, agent, "-e", exporter, *options, *(["--", *command] if command else [])]
+        recording = [*prefix, AGENT, agent, "-e", exporter, *options, *(["--", *command] if command else [])]
         self.command = list(command) if direct else recording
         self.out_path = os.path.join(Seen.folder, f"out{len(Seen.runs)}")
         self.err_path = os.path.join(Seen.folder, f"err{len(Seen.runs)}")

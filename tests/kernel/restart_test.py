@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents that are killed, stopped and started again: applications do not notice, and nothing is lost in silence."""
-from harness import check, equal, named, one, test
-from serving import Attach, Serve
+import os
+import signal
+
+from harness import Run, build, check, contains, equal, named, one, test, wait_until
+from serving import Attach, BpfFs, Serve
 
 
 @test
@@ -26,3 +29,132 @@ def after_an_agent_was_killed_applications_are_no_ops_at_once_and_the_next_agent
     check("lost" not in last.err and "malformed" not in last.err, last.err)
     ids = [s.id for s in last.spans]
     equal(len(ids), len(set(ids)), "different ids")
+
+
+# ---- Pinned ----
+
+
+@test
+def without_a_bpf_file_system_pin_says_how_to_mount_one():
+    done = Run([], ["--pin=/tmp", "-p", str(os.getpid())], agent="attach").wait()
+    equal(done.process.returncode, 125, "exit status")
+    contains(done.err, "mount -t bpf bpf /sys/fs/bpf")
+
+
+@test
+def what_is_pinned_goes_on_recording_while_no_agent_runs():
+    program, bpf = Serve(), BpfFs()
+    bpf.attach(program).stop()
+    equal(program.span("nobody is there"), 1, "recorded")
+    child = int(program.ask("fork", "child"))
+    equal(program.span("of a child"), 1, "recorded")
+    os.kill(program.serves, signal.SIGKILL)
+    agent = bpf.attach()
+    one(agent.arrived("nobody is there"), "nobody is there")
+    equal(one(agent.arrived("of a child"), "of a child").resource["process.pid"], child, "its process")
+    equal(program.span("somebody is there"), 1, "recorded")
+    agent.stop()
+    done = bpf.detach()
+    equal(program.span("detached"), 0, "recorded")
+    equal(bpf.pinned(), [], "what is left")
+    spans = agent.spans + done.spans
+    equal(sorted(s.name for s in spans), ["nobody is there", "of a child", "somebody is there"], "spans")
+    equal([it for it in (agent.err + done.err).splitlines() if "lost" in it], [], "complaints")
+
+
+@test
+def images_are_not_attached_to_twice_and_a_sampler_that_changed_is_taken():
+    program, bpf = Serve(), BpfFs()
+    bpf.attach(program).stop()
+    before = bpf.pinned()
+    bpf.attach().stop()
+    equal(bpf.pinned(), before, "what is pinned")
+    bpf.attach(env={"OTEL_TRACES_SAMPLER": "always_off"}).stop()
+    equal(program.span("off"), 0, "recorded")
+    bpf.attach(env={"OTEL_TRACES_SAMPLER": "always_on"}).stop()
+    equal(program.span("on"), 1, "recorded")
+    done = bpf.detach()
+    equal([s.name for s in done.spans], ["on"], "spans")
+
+
+@test
+def programs_started_while_no_agent_runs_are_attached_to_by_the_next():
+    program, bpf = Serve(), BpfFs()
+    bpf.attach(program).stop()
+    agent = bpf.attach()
+    program.ask("exec " + build("family"), "ended")
+    wait_until(lambda: program.ask("exec " + build("family"), "ended") == "" and named(agent.spans, "once"),
+               "a span of a program that was started later")
+    agent.stop()
+    bpf.detach()
+
+
+@test
+def of_two_agents_on_one_directory_the_second_is_refused():
+    program, bpf = Serve(), BpfFs()
+    first = bpf.attach(program)
+    second = bpf.attach(program, ready=None).wait()
+    equal(second.process.returncode, 125, "exit status")
+    contains(second.err, "another otel-bpf uses /sys/fs/bpf/otel-bpf")
+    contains(bpf.detach(status=125).err, "another otel-bpf uses")
+    equal(program.span("first"), 1, "recorded")
+    one(first.arrived("first"), "first")
+    first.stop()
+    bpf.detach()
+
+
+@test
+def a_killed_agent_leaves_what_is_pinned_to_the_next():
+    program, bpf = Serve(), BpfFs()
+    bpf.attach(program).process.kill()
+    equal(program.span("meanwhile"), 1, "recorded")
+    agent = bpf.attach()
+    one(agent.arrived("meanwhile"), "meanwhile")
+    agent.stop()
+    bpf.detach()
+
+
+@test
+def when_all_have_ended_nothing_stays_pinned():
+    program, bpf = Serve(), BpfFs()
+    agent = bpf.attach(program)
+    program.span("last")
+    program.wait()
+    equal(agent.wait().process.returncode, 0, "exit status")
+    equal((bpf.pinned(), [s.name for s in agent.spans]), ([], ["last"]), "what is pinned, spans")
+    contains(bpf.attach(ready=None).wait().err, "nothing is pinned in /sys/fs/bpf/otel-bpf")
+    contains(bpf.detach(status=125).err, "nothing is pinned in /sys/fs/bpf/otel-bpf")
+    equal(bpf.pinned(), [], "what is pinned")
+
+
+@test
+def what_a_command_left_behind_goes_on_by_what_run_has_pinned():
+    bpf = BpfFs()
+    flag = os.path.join(os.path.dirname(bpf.holder.file), "flag")
+    with open(flag, "w", encoding="ascii"):
+        pass
+    command = Run([build("family"), "daemonizes", flag], ["--pin", "--no-wait"], prefix=bpf.prefix).wait()
+    equal(command.process.returncode, 0, "exit status")
+    contains(command.err, "otel-bpf attach --pin=/sys/fs/bpf/otel-bpf")
+    contains(Run([build("family")], ["--pin"], prefix=bpf.prefix).wait().err, "take that over by otel-bpf attach")
+    agent = bpf.attach()
+    os.unlink(flag)
+    equal(agent.wait().process.returncode, 0, "exit status")
+    one(command.spans + agent.spans, "daemon")
+    equal(bpf.pinned(), [], "what is pinned")
+
+
+@test
+def what_another_build_has_pinned_is_refused_and_can_be_dropped():
+    program, bpf = Serve(), BpfFs()
+    bpf.attach(program).stop()
+    other = build("other_build")
+    Run([*bpf.prefix, other, "/sys/fs/bpf/otel-bpf/layout"], direct=True).wait()
+    refused = bpf.attach(ready=None).wait()
+    equal(refused.process.returncode, 125, "exit status")
+    contains(refused.err, "another build of otel-bpf")
+    contains(refused.err, "otel-bpf detach --drop --pin=/sys/fs/bpf/otel-bpf")
+    equal(program.span("goes on"), 1, "recorded")
+    bpf.detach("--drop")
+    wait_until(lambda: not program.span("dropped"), "the end of recording")
+    equal(bpf.pinned(), [], "what is pinned")

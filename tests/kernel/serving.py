@@ -2,7 +2,7 @@
 """A program that runs without an agent (programs/serve.c), and agents that attach to it."""
 import time
 
-from harness import Run, build, contains, equal, wait_until
+from harness import Run, build, contains, direct, equal, wait_until
 
 
 class Serve(Run):
@@ -66,3 +66,25 @@ class Attach(Run):
         self.process.terminate()
         equal(self.wait().process.returncode, status, "exit status of the agent")
         return self
+
+
+class BpfFs:
+    """A BPF file system that only agents with .prefix in front see, in a mount namespace of its own."""
+
+    def __init__(self):
+        self.holder = Run(["unshare", "--mount", "sh", "-c",
+                           "mount -t bpf bpf /sys/fs/bpf && echo mounted && exec sleep 600"], direct=True)
+        self.holder.line("mounted")
+        self.prefix = ("nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--")
+
+    def attach(self, *programs, options=("--pin",), **more):
+        return Attach(*programs, options=options, prefix=self.prefix, **more)
+
+    def detach(self, *options, status=0):
+        done = Run([], ["--pin", *options], agent="detach", prefix=self.prefix).wait()
+        equal(done.process.returncode, status, "exit status")
+        return done
+
+    def pinned(self):
+        """Names of what is pinned."""
+        return direct([*self.prefix, "sh", "-c", "ls /sys/fs/bpf/otel-bpf 2>/dev/null || true"]).out.split()

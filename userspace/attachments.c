@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attachments.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "probe.h"
+
+/* What is pinned is named after the file: FLUSH or CONTROLS, and its identity. */
+#define FLUSH "flush-"
+#define CONTROLS "controls-"
+
+struct attached {
+	int fd;
+	char identity[64]; /* of the file: a name for pins */
+	struct image image;
+	struct probe *flush;	/* NULL: pinned */
+	struct probe *controls; /* NULL: pinned, or none is set */
+};
+
+struct attachments {
+	struct attachments_options options;
+	struct sampling sampling;
+	struct attached *list;
+	size_t n;
+};
+
+struct attachments *attachments_new(const struct attachments_options *options)
+{
+	struct attachments *attachments = calloc(1, sizeof(*attachments));
+
+	if (attachments) {
+		attachments->options = *options;
+		attachments->sampling = sampling_default();
+	}
+	return attachments;
+}
+
+static void let_go(struct attachments *attachments)
+{
+	for (size_t i = 0; i < attachments->n; i++) {
+		probe_free(attachments->list[i].flush);
+		probe_free(attachments->list[i].controls);
+		close(attachments->list[i].fd);
+	}
+	attachments->n = 0;
+}
+
+void attachments_detach(struct attachments *attachments)
+{
+	if (attachments->options.pin) {
+		pin_remove_all(attachments->options.pin, FLUSH);
+		pin_remove_all(attachments->options.pin, CONTROLS);
+	}
+	let_go(attachments);
+}
+
+void attachments_free(struct attachments *attachments)
+{
+	if (!attachments)
+		return;
+	let_go(attachments);
+	free(attachments->list);
+	free(attachments);
+}
+
+/* A file may be written over in place, so its time and size tell, too. */
+static int identify(struct attached *to)
+{
+	struct stat st;
+
+	if (fstat(to->fd, &st))
+		return -errno;
+	snprintf(to->identity, sizeof(to->identity), "%x_%x_%llx_%llx_%llx", major(st.st_dev),
+		 minor(st.st_dev), (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
+		 (unsigned long long)st.st_mtim.tv_sec * 1000000000u +
+			 (unsigned long long)st.st_mtim.tv_nsec);
+	return 0;
+}
+
+/* Attaches to @n places, unless that is pinned under @name; pins it, then *@out is NULL. */
+static int attach(const struct attachments *attachments, const struct attached *to,
+		  const uint64_t *offsets, const uint64_t *semaphores, unsigned n, const char *name,
+		  struct probe **out)
+{
+	const struct attachments_options *options = &attachments->options;
+	int err;
+
+	*out = NULL;
+	if (!n || (options->pin && probe_is_pinned(options->pin, name, options->multi ? 1 : n)))
+		return 0;
+	err = probe_attach(options->program, options->multi ? options->program_fd : -1, to->fd,
+			   offsets, semaphores, n, out);
+	if (!err && options->pin) {
+		err = probe_pin(*out, options->pin, name);
+		probe_free(*out);
+		*out = NULL;
+	}
+	return err;
+}
+
+/* The control bits that are wanted now, and under what name they are pinned. */
+static unsigned wanted(const struct attachments *attachments, const struct attached *to,
+		       uint8_t *controls, char name[PIN_NAME_MAX])
+{
+	unsigned n = sampling_controls(&attachments->sampling, controls);
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bits |= 1u << controls[i];
+	snprintf(name, PIN_NAME_MAX, CONTROLS "%s_%x-", to->identity, bits);
+	return n;
+}
+
+/* Sets them in one image. *@out may be NULL then. */
+static int attach_controls(const struct attachments *attachments, const struct attached *to,
+			   struct probe **out)
+{
+	uint64_t offsets[OTEL_CONTROLS], semaphores[OTEL_CONTROLS];
+	uint8_t controls[OTEL_CONTROLS];
+	char name[PIN_NAME_MAX];
+	unsigned n = wanted(attachments, to, controls, name);
+
+	for (unsigned i = 0; i < n; i++) {
+		offsets[i] = to->image.control_sites + controls[i];
+		semaphores[i] = to->image.controls + 2u * controls[i];
+	}
+	return attach(attachments, to, offsets, semaphores, n, name, out);
+}
+
+struct outdated {
+	const struct pin *pin;
+	char wanted[PIN_NAME_MAX];
+};
+
+static bool remove_outdated(void *self, const char *name)
+{
+	const struct outdated *outdated = self;
+
+	if (strncmp(name, outdated->wanted, strlen(outdated->wanted)) != 0)
+		pin_remove(outdated->pin, name);
+	return false;
+}
+
+/* Control bits that an agent before, or another sampler, wanted. */
+static void drop_outdated(const struct attachments *attachments, const struct attached *to)
+{
+	struct outdated outdated = {.pin = attachments->options.pin};
+	uint8_t controls[OTEL_CONTROLS];
+	char all[PIN_NAME_MAX];
+
+	if (!outdated.pin)
+		return;
+	wanted(attachments, to, controls, outdated.wanted);
+	snprintf(all, sizeof(all), CONTROLS "%s_", to->identity);
+	pin_each(outdated.pin, all, remove_outdated, &outdated);
+}
+
+/* The bits first: from the moment that an application records it knows what to sample. */
+static int attach_image(const struct attachments *attachments, struct attached *to)
+{
+	/*
+	 * Kernels from 6.18 on turn a probed nop of 5 bytes into a call of a page that a forked
+	 * child does not have: its first flush would kill it. So not the fast sites, until a kernel
+	 * is seen to give children that page; the 1-byte nop costs a trap more, per flush, not per
+	 * span. Strangers who run the same file would die of it, too.
+	 */
+	uint64_t site = to->image.flush_nop;
+	uint64_t semaphore = to->image.semaphores + 2 * OTEL_SEMAPHORE_FLUSH;
+	char name[PIN_NAME_MAX];
+	int err = attach_controls(attachments, to, &to->controls);
+
+	if (err)
+		return err;
+	snprintf(name, sizeof(name), FLUSH "%s-", to->identity);
+	err = attach(attachments, to, &site, &semaphore, 1, name, &to->flush);
+	if (err)
+		probe_free(to->controls);
+	else
+		drop_outdated(attachments, to);
+	return err;
+}
+
+int attachments_add(struct attachments *attachments, int fd, const char *path,
+		    const struct image *image)
+{
+	struct attached *grown =
+		realloc(attachments->list, (attachments->n + 1) * sizeof(*attachments->list));
+	struct attached *to;
+	int err;
+
+	if (!grown)
+		return -ENOMEM;
+	attachments->list = grown;
+	to = &attachments->list[attachments->n];
+	*to = (struct attached){.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .image = *image};
+	if (to->fd < 0)
+		return -errno;
+	err = identify(to);
+	if (!err)
+		err = attach_image(attachments, to);
+	if (!err) {
+		attachments->n++;
+		return 0;
+	}
+	close(to->fd);
+	if (err == -EACCES || err == -EPERM)
+		log_error("cannot attach to %s: %s; %s", path, strerror(-err),
+			  attachments->options.multi
+				  ? "run as root, or: setcap cap_bpf,cap_perfmon+ep otel-bpf"
+				  : "this kernel wants CAP_SYS_ADMIN for uprobes: run as root");
+	else
+		log_error("cannot attach to %s: %s", path, strerror(-err));
+	return err;
+}
+
+int attachments_sample(struct attachments *attachments, const struct sampling *sampling)
+{
+	int err = 0;
+
+	attachments->sampling = *sampling;
+	for (size_t i = 0; i < attachments->n; i++) {
+		struct attached *to = &attachments->list[i];
+		struct probe *old = to->controls;
+		int ret = attach_controls(attachments, to, &to->controls);
+
+		if (ret) {
+			to->controls = old;
+			err = err ? err : ret;
+			continue;
+		}
+		probe_free(old);
+		drop_outdated(attachments, to);
+	}
+	return err;
+}

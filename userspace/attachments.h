@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attachments: images that recording is switched on in. Each has a probe where threads hand over,
+ * and one that sets the control bits. With a pinned directory both go on when the agent ends, and
+ * the next one finds them by the file they are of.
+ *
+ * Single-threaded.
+ */
+#ifndef OTEL_BPF_ATTACHMENTS_H
+#define OTEL_BPF_ATTACHMENTS_H
+
+#include <stdbool.h>
+
+#include "image.h"
+#include "pin.h"
+#include "sampling.h"
+
+struct bpf_program;
+struct attachments;
+
+struct attachments_options {
+	struct bpf_program *program; /* what runs at a hand-over */
+	int program_fd;		     /* of it, or of the one that is pinned */
+	bool multi;		     /* it was loaded for uprobe_multi */
+	const struct pin *pin;	     /* NULL: none */
+};
+
+/** Returns NULL and sets errno (ENOMEM). */
+struct attachments *attachments_new(const struct attachments_options *options);
+
+/** What is not pinned is detached. NULL is allowed. */
+void attachments_free(struct attachments *attachments);
+
+/** As capture_attach(), capture_sample() and capture_detach(). */
+int attachments_add(struct attachments *attachments, int fd, const char *path,
+		    const struct image *image);
+int attachments_sample(struct attachments *attachments, const struct sampling *sampling);
+void attachments_detach(struct attachments *attachments);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pin.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define BPF_FS 0xcafe4a11
+
+struct pin {
+	char *path;
+	int fd; /* of the directory, locked */
+};
+
+static bool is_bpf_fs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS;
+}
+
+/* Makes the directory if only that is missing. */
+static int make(const char *path)
+{
+	char parent[PATH_MAX];
+
+	if (snprintf(parent, sizeof(parent), "%s", path) >= (int)sizeof(parent))
+		return -ENAMETOOLONG;
+	if (!access(path, F_OK))
+		return is_bpf_fs(path) ? 0 : -EMEDIUMTYPE;
+	if (!is_bpf_fs(dirname(parent)))
+		return -EMEDIUMTYPE;
+	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+/* 0: it is ours; -EAGAIN: it was removed meanwhile. */
+static int lock(struct pin *pin)
+{
+	struct stat locked, named;
+
+	pin->fd = open(pin->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (pin->fd < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	if (flock(pin->fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (fstat(pin->fd, &locked))
+		return -errno;
+	if (stat(pin->path, &named) || named.st_ino != locked.st_ino ||
+	    named.st_dev != locked.st_dev) {
+		close(pin->fd);
+		pin->fd = -1;
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+static void explain(const char *path, int err)
+{
+	switch (err) {
+	case -EMEDIUMTYPE:
+		log_error("--pin: %s is not in a BPF file system; mount one: mount -t bpf bpf "
+			  "/sys/fs/bpf",
+			  path);
+		break;
+	case -EBUSY:
+		log_error(
+			"--pin: another otel-bpf uses %s: end it first, or take another directory",
+			path);
+		break;
+	default:
+		log_error("--pin: cannot use %s: %s%s", path, strerror(-err),
+			  err == -EACCES || err == -EPERM ? "; run as root" : "");
+	}
+}
+
+int pin_open(const char *path, struct pin **out)
+{
+	struct pin *pin = calloc(1, sizeof(*pin));
+	int err = -ENOMEM;
+
+	if (pin) {
+		pin->fd = -1;
+		pin->path = strdup(path);
+	}
+	if (pin && pin->path) {
+		do {
+			err = make(path);
+			if (!err)
+				err = lock(pin);
+		} while (err == -EAGAIN);
+	}
+	if (!err) {
+		*out = pin;
+		return 0;
+	}
+	explain(path, err);
+	if (pin && pin->fd >= 0)
+		close(pin->fd);
+	if (pin)
+		free(pin->path);
+	free(pin);
+	return err;
+}
+
+void pin_close(struct pin *pin)
+{
+	if (!pin)
+		return;
+	rmdir(pin->path);
+	close(pin->fd);
+	free(pin->path);
+	free(pin);
+}
+
+const char *pin_path(const struct pin *pin)
+{
+	return pin->path;
+}
+
+static void path_of(const struct pin *pin, const char *name, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%s", pin->path, name);
+}
+
+bool pin_has(const struct pin *pin, const char *name)
+{
+	return !faccessat(pin->fd, name, F_OK, 0);
+}
+
+int pin_put(const struct pin *pin, const char *name, int fd)
+{
+	char path[PATH_MAX];
+
+	path_of(pin, name, path);
+	return bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
+int pin_get(const struct pin *pin, const char *name)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	path_of(pin, name, path);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+void pin_remove(const struct pin *pin, const char *name)
+{
+	unlinkat(pin->fd, name, 0);
+}
+
+bool pin_each(const struct pin *pin, const char *prefix,
+	      bool (*found)(void *self, const char *name), void *self)
+{
+	DIR *folder = opendir(pin->path);
+	struct dirent *entry;
+	bool done = false;
+
+	if (!folder)
+		return false;
+	while (!done && (entry = readdir(folder)))
+		if (entry->d_name[0] != '.' && !strncmp(entry->d_name, prefix, strlen(prefix)))
+			done = found(self, entry->d_name);
+	closedir(folder);
+	return done;
+}
+
+struct removal {
+	const struct pin *pin;
+	bool any;
+	int err;
+};
+
+static bool remove_one(void *self, const char *name)
+{
+	struct removal *removal = self;
+
+	if (unlinkat(removal->pin->fd, name, 0))
+		removal->err = -errno;
+	else
+		removal->any = true;
+	return false;
+}
+
+int pin_remove_all(const struct pin *pin, const char *prefix)
+{
+	struct removal removal = {.pin = pin, .any = true};
+
+	/* Again until nothing is left: a directory that changes may not show all of itself. */
+	while (removal.any && !removal.err) {
+		removal.any = false;
+		pin_each(pin, prefix, remove_one, &removal);
+	}
+	return removal.err;
+}

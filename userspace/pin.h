@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A directory of the BPF file system, in which maps, programs and links stay while no agent runs:
+ * what is pinned there goes on. One agent at a time has it.
+ *
+ * Single-threaded.
+ */
+#ifndef OTEL_BPF_PIN_H
+#define OTEL_BPF_PIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PIN_DEFAULT "/sys/fs/bpf/otel-bpf"
+
+/* Of a name in the directory; dots are not allowed there. */
+#define PIN_NAME_MAX 128
+
+struct pin;
+
+/**
+ * Takes the directory @path, made if it is not there, for this process: it is given back by
+ * pin_close() or at the process's end. Returns 0, or a negative errno after saying why: -EBUSY:
+ * another agent has it.
+ */
+int pin_open(const char *path, struct pin **out);
+
+/** NULL is allowed. A directory in which nothing is goes away. */
+void pin_close(struct pin *pin);
+
+/** As it was given. */
+const char *pin_path(const struct pin *pin);
+
+/** Is there something pinned as @name? */
+bool pin_has(const struct pin *pin, const char *name);
+
+/** Pins what @fd is. Returns 0 or a negative errno. */
+int pin_put(const struct pin *pin, const char *name, int fd);
+
+/** A descriptor of what is pinned as @name, or a negative errno. */
+int pin_get(const struct pin *pin, const char *name);
+
+void pin_remove(const struct pin *pin, const char *name);
+
+/** Removes what has a name that begins with @prefix; "": all. Returns 0 or the first negative
+ * errno. */
+int pin_remove_all(const struct pin *pin, const char *prefix);
+
+/** Calls @found with every name that begins with @prefix, until it returns true; returns whether it
+ * did. */
+bool pin_each(const struct pin *pin, const char *prefix,
+	      bool (*found)(void *self, const char *name), void *self);
+
+#endif
