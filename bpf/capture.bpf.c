@@ -27,12 +27,15 @@ struct {
 	__type(value, struct followed);
 } followed SEC(".maps");
 
+#define NOTED_MAX 1024 /* streams of a process in it: buffer ids are claims */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192);
-	__type(key, struct process_id);
-	__type(value, struct loss_counts);
+	__uint(max_entries, 16384);
+	__type(key, struct loss_key);
+	__type(value, struct loss_note);
 } losses SEC(".maps");
+volatile __u32 losses_read; /* how often the agent has */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -59,7 +62,7 @@ volatile __u64 ring_quarter = 4 << 20;
 volatile __u64 ring_reserve = 1 << 20; /* for lives, when spans have filled the rest */
 
 volatile __u64 not_followed;   /* processes that did not fit into the map */
-volatile __u64 losses_unknown; /* spans lost of processes that did not fit into `losses` */
+volatile __u64 losses_unknown; /* spans lost in flushes that did not fit into `losses` */
 volatile __u64 lives_lost;     /* forks and execs that did not fit into the ring */
 
 static __always_inline __u64 wakeup(void)
@@ -181,27 +184,66 @@ static __always_inline struct event *reserve_life(const struct source *source, c
 	return event;
 }
 
-static __noinline void count_loss(const struct process_id *process, __u32 reason, __u64 size,
-				  __u64 spans)
+/* May the process have one more stream in `losses`? */
+static __always_inline bool may_note(__u32 tgid)
 {
-	struct loss_counts *counts, none = {};
-	struct process_id key;
+	struct followed *process = bpf_map_lookup_elem(&followed, &tgid);
+
+	if (!process)
+		return false;
+	if (process->noted_at != losses_read) {
+		process->noted_at = losses_read;
+		process->noted = 0;
+	}
+	return process->noted++ < NOTED_MAX;
+}
+
+/*
+ * Of a buffer that could not be copied, how much was in it; @reason LOSSES: it was.
+ *
+ * The agent takes notes away at any time, and the memory of one may be somebody else's a moment later:
+ * a note is never changed where it lies, but replaced. If the agent takes the old one meanwhile, the
+ * losses in it are told twice; the positions and counts, which are absolute, are right nevertheless.
+ */
+static __noinline int count_loss(const struct process_id *process, const struct otel_buffer *buffer,
+				 __u32 reason, __u64 size)
+{
+	struct otel_buffer header = {};
+	struct loss_note note = {}, *old;
+	struct loss_key key = {};
+	__u64 spans;
 
 	if (!process || reason >= LOSSES)
-		return;
-	key = *process;
-	counts = bpf_map_lookup_elem(&losses, &key);
-	if (!counts) {
-		bpf_map_update_elem(&losses, &key, &none, BPF_NOEXIST);
-		counts = bpf_map_lookup_elem(&losses, &key);
+		return 0;
+	key.process = *process;
+	/* A flush of a size that no buffer has is of no buffer. */
+	if (reason != LOSS_REFUSED && !bpf_probe_read_user(&header, sizeof(header), buffer) &&
+	    header.magic == OTEL_BUFFER_MAGIC)
+		key.buffer_id = header.buffer_id;
+	spans = header.started - header.started_before;
+	if (spans > OTEL_FLUSH_MAX / sizeof(struct otel_start))
+		spans = 0; /* a lie */
+	old = bpf_map_lookup_elem(&losses, &key);
+	if (!old && key.buffer_id && !may_note(process->pid)) {
+		key.buffer_id = 0;
+		old = bpf_map_lookup_elem(&losses, &key);
 	}
-	if (!counts) {
+	if (old) {
+		note = *old;
+	} else {
+		note.position = header.position;
+		note.started_before = header.started_before;
+	}
+	note.flushes[reason] += 1;
+	note.bytes[reason] += size;
+	note.spans[reason] += spans;
+	note.end = header.position + header.committed;
+	note.started = header.started;
+	note.not_sampled = header.not_sampled;
+	note.dropped_starts = header.dropped_starts;
+	if (bpf_map_update_elem(&losses, &key, &note, BPF_ANY))
 		__sync_fetch_and_add(&losses_unknown, spans);
-		return;
-	}
-	__sync_fetch_and_add(&counts->flushes[reason], 1);
-	__sync_fetch_and_add(&counts->bytes[reason], size);
-	__sync_fetch_and_add(&counts->spans[reason], spans);
+	return 0;
 }
 
 /* Has the owner of a buffer handed over, meanwhile, what was copied to @copied? */
@@ -288,21 +330,6 @@ static __noinline int announce(__u64 anchor, const struct source *source)
 	return reason != LOSS_RING_FULL && reason != LOSS_QUOTA;
 }
 
-/* Of a buffer that could not be copied, how much was in it. */
-static __noinline int count_untaken(const void *buffer, __u64 size, const struct source *source,
-				    __u32 reason)
-{
-	__u64 started = 0, before = 0;
-
-	if (!source || reason >= LOSSES)
-		return 0;
-	bpf_probe_read_user(&started, sizeof(started), buffer + offsetof(struct otel_buffer, started));
-	bpf_probe_read_user(&before, sizeof(before),
-			    buffer + offsetof(struct otel_buffer, started_before));
-	count_loss(&source->id, reason, size, started - before);
-	return 0;
-}
-
 /*
  * Copies a buffer of @size bytes, header included, that its owner hands over, and counts what cannot
  * be.
@@ -311,8 +338,8 @@ static __noinline int take(const void *buffer, __u64 size, const struct source *
 {
 	if (!source)
 		return 0;
-	return count_untaken(buffer, size, source,
-			     copy(EVENT_FLUSH, buffer, size, source, ring_reserve, false));
+	return count_loss(&source->id, buffer,
+			  copy(EVENT_FLUSH, buffer, size, source, ring_reserve, false), size);
 }
 
 /* The same for one that its owner may be writing to. */
@@ -320,8 +347,8 @@ static __noinline int take_walked(const void *buffer, __u64 size, const struct s
 {
 	if (!source)
 		return 0;
-	return count_untaken(buffer, size, source,
-			     copy(EVENT_FLUSH, buffer, size, source, ring_reserve, true));
+	return count_loss(&source->id, buffer,
+			  copy(EVENT_FLUSH, buffer, size, source, ring_reserve, true), size);
 }
 
 /*
@@ -641,7 +668,7 @@ static __noinline int take_last(const struct source *source, __u64 anchor, __u64
 	/* The kernel takes memory away from victims that do not die fast enough. */
 	if (bpf_probe_read_user(&magic, sizeof(magic),
 				(const void *)anchor + offsetof(struct otel_anchor, magic)))
-		count_loss(&source->id, LOSS_UNREADABLE, 0, 0);
+		count_loss(&source->id, NULL, LOSS_UNREADABLE, 0);
 	else
 		take_all(source, anchor, owner);
 	return 0;

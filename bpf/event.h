@@ -87,6 +87,9 @@ struct followed {
 	otel_u32 execs;
 	struct event_exit exit;
 	otel_u32 user; /* index into ring_users */
+	/* How many streams it has in the map `losses`, and which reading of that is meant. */
+	otel_u32 noted;
+	otel_u32 noted_at;
 };
 
 /* Why something that a process handed over did not reach the ring. */
@@ -95,15 +98,30 @@ enum loss {
 	LOSS_UNREADABLE, /* the process's memory could not be read */
 	LOSS_REFUSED,	 /* a size that no buffer has, or no room to know the process */
 	LOSS_QUOTA,	 /* the process had its share of the ring */
-	LOSS_STOPPED,	 /* in the ring when the agent had to end */
 	LOSSES,
 };
 
-/* Counted per process, in the map `losses`. */
-struct loss_counts {
+/*
+ * What was lost of one buffer's stream since the agent took the last such note, in the map `losses`.
+ * The counts of the last header that was lost come with it: it may be the last there is.
+ */
+struct loss_key {
+	struct process_id process;
+	otel_u64 buffer_id; /* 0: of flushes that say none, or beyond what a process may have in the map */
+};
+
+struct loss_note {
 	otel_u64 flushes[LOSSES];
 	otel_u64 bytes[LOSSES];
 	otel_u64 spans[LOSSES]; /* started in these flushes, by their headers */
+	/* Of the first lost flush. */
+	otel_u64 position;
+	otel_u64 started_before;
+	/* Of the last one. */
+	otel_u64 end; /* position of what comes behind it */
+	otel_u64 started;
+	otel_u64 not_sampled;
+	otel_u64 dropped_starts;
 };
 
 #endif

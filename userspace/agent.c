@@ -25,7 +25,6 @@
 #define MAX_OPEN_SPANS 1000000u
 #define SWEEP_NS 100000000u
 #define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
-#define FLUSH_STARTS_MAX (OTEL_FLUSH_MAX / (sizeof(struct otel_record) + sizeof(struct otel_start)))
 #define STOP_MS 5000u	     /* for what is on its way out at the end */
 #define DRAIN_NS 2000000000u /* for what is on its way in */
 #define MAX_SOURCES 8
@@ -55,21 +54,20 @@ struct agent {
 	bool hurried; /* what is left in the ring is only counted */
 	uint64_t next_look;
 	uint64_t next_sweep;
-	struct report report;
 	size_t source_count;
 	struct source sources[MAX_SOURCES];
 };
 
 /* ---- Where the parts meet ---- */
 
-static void on_span(void *self, struct span *span)
+static bool on_span(void *self, struct span *span)
 {
 	struct agent *agent = self;
 
-	if (settings_tracer_on(agent->settings, span->scope->name))
-		pipeline_submit(agent->pipeline, span);
-	else
-		agent->report.switched_off++;
+	if (!settings_tracer_on(agent->settings, span->scope->name))
+		return false;
+	pipeline_submit(agent->pipeline, span);
+	return true;
 }
 
 static void on_event(void *self, const void *event, size_t size)
@@ -99,11 +97,13 @@ static void on_stack(void *self, const struct process_id *process, uint64_t at,
 	stacks_describe(agent->stacks, process, at, addresses, text);
 }
 
-static void catch_up(void *self)
+static bool catch_up(void *self)
 {
 	struct agent *agent = self;
+	uint64_t end = capture_written(agent->capture);
 
 	(void)capture_read(agent->capture);
+	return capture_consumed(agent->capture) >= end;
 }
 
 static void on_look(void *self, const void *event, size_t size)
@@ -113,18 +113,11 @@ static void on_look(void *self, const void *event, size_t size)
 	intake_event(agent->intake, event, size);
 }
 
-static void on_lost(void *self, const struct process_id *process, const struct loss_counts *counts)
+static void on_lost(void *self, const struct loss_key *key, const struct loss_note *note)
 {
 	struct agent *agent = self;
-	struct loss_counts believed = *counts;
 
-	/* How many spans there were is a claim of the process; those it made in no buffer were none. */
-	believed.spans[LOSS_REFUSED] = 0;
-	for (int i = 0; i < LOSSES; i++)
-		if (believed.spans[i] > counts->flushes[i] * FLUSH_STARTS_MAX)
-			believed.spans[i] = counts->flushes[i] * FLUSH_STARTS_MAX;
-	agent->report.refused += counts->flushes[LOSS_UNREADABLE] + counts->flushes[LOSS_REFUSED];
-	intake_lost(agent->intake, process, &believed);
+	intake_lost(agent->intake, key, note);
 }
 
 void agent_mapping(void *self, const struct mapping *mapping)
@@ -259,7 +252,7 @@ void agent_turn(struct agent *agent)
 static int start(struct agent *agent)
 {
 	const struct limits limits = limits_from_environment();
-	const struct intake_options intake = {
+	struct intake_options intake = {
 		.service_name = agent->options->service_name,
 		.max_open = MAX_OPEN_SPANS,
 		.limits = &limits,
@@ -281,6 +274,7 @@ static int start(struct agent *agent)
 	err = pipeline_new(&agent->options->pipeline, &agent->pipeline);
 	if (err)
 		return err;
+	intake.exporters = pipeline_exporters(agent->pipeline);
 	agent->intake = intake_new(&intake);
 	agent->look = look_new(on_look, catch_up, agent);
 	agent->stacks = stacks_new();
@@ -451,25 +445,31 @@ static void drain(struct agent *agent)
 
 static void finish(struct agent *agent)
 {
+	struct report report = {
+		.ledger = intake_ledger(agent->intake),
+		.pipeline = agent->pipeline,
+	};
+
 	pipeline_stop(agent->pipeline, STOP_MS);
-	intake_counts(agent->intake, &agent->report.counts);
-	capture_faults(agent->capture, &agent->report.faults);
-	agent->report.images = images_attached(agent->images, &agent->report.longest_ms);
-	report_say(&agent->report);
-	if (agent->options->verbose) {
-		report_say_all(&agent->report);
-		pipeline_report(agent->pipeline);
-	}
+	intake_counts(agent->intake, &report.counts);
+	capture_faults(agent->capture, &report.faults);
+	report.images = images_attached(agent->images, &report.longest_ms);
+	report_say(&report, agent->options->verbose);
 }
 
 void agent_stop(struct agent *agent)
 {
-	/* What threads still hold then is looked at once more. */
 	capture_detach(agent->capture);
+	drain(agent);
+	/* What threads still hold then is looked at once more. */
 	agent->next_look = 0;
 	tick(agent);
+	/* What is noted as lost is believed once all that was in the ring by then is known. */
 	drain(agent);
-	capture_losses(agent->capture, on_lost, agent);
+	if (capture_losses(agent->capture, on_lost, agent)) {
+		drain(agent);
+		(void)capture_losses(agent->capture, on_lost, agent);
+	}
 	intake_finish(agent->intake);
 	if (agent->pin)
 		pin_remove_all(agent->pin, "");

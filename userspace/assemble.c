@@ -115,7 +115,7 @@ static void discard(struct assembler *as, struct open_span *span)
 	span->process->n_open--;
 	as->n--;
 	as->memory -= span->memory;
-	as->counts->open -= span->started;
+	span->process->books->counts[BOOK_OPEN] -= span->started;
 	if (as->last == span)
 		as->last = NULL;
 	if (as->n_spares >= SPARES_MAX) {
@@ -146,7 +146,7 @@ static void evict(struct assembler *as, struct open_span *span)
 		finish(as, span);
 		return;
 	}
-	as->counts->lost_evicted++;
+	span->process->books->counts[BOOK_TABLE_FULL]++;
 	if (!as->eviction_logged)
 		log_error("more spans are open than there is room for: the oldest are dropped; "
 			  "are some never ended?");
@@ -255,10 +255,21 @@ static void merge(struct assembler *as, struct open_span *span)
 	}
 }
 
+/* Before the first span leaves: where the exporters note what became of it. */
+static void open_account(struct assembler *as, struct process *process)
+{
+	struct books *books = process->books;
+
+	if (books->account)
+		return;
+	process_name(process, books->name, sizeof(books->name));
+	books->account = account_new(process->id.pid, books->name, as->options.exporters);
+}
+
 /* Hands it to the sink, ended or not, and forgets it. */
 static void finish(struct assembler *as, struct open_span *span)
 {
-	struct intake_counts *counts = as->counts;
+	uint64_t *counts = span->process->books->counts;
 	struct resource *resource;
 	struct span *out = NULL;
 	bool pieces_missing;
@@ -272,17 +283,19 @@ static void finish(struct assembler *as, struct open_span *span)
 		open_count_missing(span);
 		open_mark(span, "otelbpf.incomplete");
 	}
+	open_account(as, span->process);
 	resource = resource_of(span->process, &as->host, as->options.service_name);
 	if (resource)
 		out = open_finish(span, resource);
-	if (out) {
-		counts->finished++;
-		counts->incomplete += pieces_missing || !span->ended;
-		as->options.sink.submit(as->options.sink.self, out);
-		span_unref(out);
+	if (!out) {
+		counts[BOOK_TABLE_FULL]++; /* no memory: the same as no room */
+	} else if (as->options.sink.submit(as->options.sink.self, out)) {
+		counts[BOOK_EXPORTING]++;
+		counts[BOOK_INCOMPLETE] += pieces_missing || !span->ended;
 	} else {
-		counts->lost_evicted++; /* no memory: the same as no room */
+		counts[BOOK_TRACER_OFF]++;
 	}
+	span_unref(out);
 	discard(as, span);
 }
 
@@ -451,7 +464,7 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 	if (!span->scope)
 		span->scope = scope_ref(as->no_scope);
 	span->started = true;
-	as->counts->open++;
+	process->books->counts[BOOK_OPEN]++;
 	span->buffer_id = stream->buffer_id;
 	span->process_gaps = process->gaps;
 	span->stream_gaps = stream->gaps;
@@ -471,10 +484,10 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 	return verdict_result(as, &verdict, why);
 
 rejected:
-	as->counts->lost_rejected++;
+	process->books->counts[BOOK_MALFORMED]++;
 	return -EBADMSG;
 no_memory:
-	as->counts->lost_evicted++;
+	process->books->counts[BOOK_TABLE_FULL]++;
 	return 0;
 }
 

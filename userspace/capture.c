@@ -33,6 +33,12 @@ enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
 #define READ_NS 20000000u /* at most, at a time: others wait, signals among them */
 #define LIVES_MIN 8192u	  /* of the ring, for what happens to processes: more than one exec */
 
+/* What BPF says it lost, between reading that and telling it. */
+struct lost {
+	struct loss_key key;
+	struct loss_note note;
+};
+
 struct capture {
 	struct capture_bpf *bpf;
 	struct ring_buffer *ring;
@@ -45,12 +51,17 @@ struct capture {
 	uint64_t read_until;
 	bool read_stopped; /* before the ring's end */
 	bool multi;
+	bool left;	/* losses are the next agent's */
 	bool took_over; /* what an agent before us has pinned */
 	int program;	/* of the probes, or the one that is pinned */
 	unsigned empty_looks;
 	struct pin *pin; /* NULL: none */
 	struct attachments *attachments;
 	uint32_t swept; /* the process that capture_sweep() has looked at last */
+	struct lost *losses;
+	size_t losses_room;
+	size_t losses_count;
+	uint64_t losses_end; /* what the ring held when they were noted */
 };
 
 static int silent(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -347,6 +358,7 @@ void capture_free(struct capture *capture)
 	if (!capture)
 		return;
 	attachments_free(capture->attachments);
+	free(capture->losses);
 	ring_buffer__free(capture->ring);
 	unmap(capture->consumed, (size_t)sysconf(_SC_PAGESIZE));
 	unmap(capture->written, (size_t)sysconf(_SC_PAGESIZE));
@@ -479,6 +491,13 @@ void capture_leave(struct capture *capture)
 {
 	/* Nobody is there to be woken. */
 	capture->bpf->data->reader = READER_BUSY;
+	/* What is noted is for who reads the rest of the ring; newer notes of a stream tell its end, too. */
+	for (size_t i = 0; i < capture->losses_count; i++)
+		bpf_map__update_elem(capture->bpf->maps.losses, &capture->losses[i].key,
+				     sizeof(capture->losses[i].key), &capture->losses[i].note,
+				     sizeof(capture->losses[i].note), BPF_NOEXIST);
+	capture->losses_count = 0;
+	capture->left = true;
 }
 
 int capture_fd(const struct capture *capture)
@@ -526,25 +545,45 @@ int capture_nap(struct capture *capture, bool busy)
 	return consume(capture) ? 0 : SLEEP_MS;
 }
 
-void capture_losses(struct capture *capture,
-		    void (*lost)(void *self, const struct process_id *process,
-				 const struct loss_counts *counts),
-		    void *self)
+/* Takes the next note out of the map; false: there is none, or no memory for it. */
+static bool take_loss(struct capture *capture, size_t n)
 {
 	struct bpf_map *map = capture->bpf->maps.losses;
-	struct process_id key;
-	struct loss_counts counts;
+	struct lost *grown, *loss;
 
-	/* Taken out, not read: what is counted meanwhile starts from nothing, and there may be no
-	 * end to it. */
-	for (uint32_t i = 0; i < bpf_map__max_entries(map); i++) {
-		if (bpf_map__get_next_key(map, NULL, &key, sizeof(key)))
-			return;
-		if (bpf_map__lookup_elem(map, &key, sizeof(key), &counts, sizeof(counts), 0) ||
-		    bpf_map__delete_elem(map, &key, sizeof(key), 0))
-			return;
-		lost(self, &key, &counts);
+	if (n == capture->losses_room) {
+		grown = realloc(capture->losses, (n + 256) * sizeof(*grown));
+		if (!grown)
+			return false;
+		capture->losses = grown;
+		capture->losses_room = n + 256;
 	}
+	loss = &capture->losses[n];
+	return !bpf_map__get_next_key(map, NULL, &loss->key, sizeof(loss->key)) &&
+	       !bpf_map__lookup_and_delete_elem(map, &loss->key, sizeof(loss->key), &loss->note,
+						sizeof(loss->note), 0);
+}
+
+bool capture_losses(struct capture *capture,
+		    void (*lost)(void *self, const struct loss_key *key, const struct loss_note *note),
+		    void *self)
+{
+	if (capture->left)
+		return false;
+	if (!capture->losses_count) {
+		while (capture->losses_count < bpf_map__max_entries(capture->bpf->maps.losses) &&
+		       take_loss(capture, capture->losses_count))
+			capture->losses_count++;
+		capture->losses_end = capture_written(capture);
+		capture->bpf->bss->losses_read += capture->losses_count != 0;
+	}
+	/* What was handed over before is in the ring: it must be known first, or would be taken for lost. */
+	if (capture->losses_count && capture_consumed(capture) < capture->losses_end)
+		return true;
+	for (size_t i = 0; i < capture->losses_count; i++)
+		lost(self, &capture->losses[i].key, &capture->losses[i].note);
+	capture->losses_count = 0;
+	return false;
 }
 
 void capture_faults(struct capture *capture, struct capture_faults *out)

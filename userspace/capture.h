@@ -95,17 +95,19 @@ uint64_t capture_consumed(const struct capture *capture);
 /** To be called before waiting: how many milliseconds to wait at most before the next read. */
 int capture_nap(struct capture *capture, bool busy);
 
-/** Calls @lost for every process that BPF lost something of since the last call. */
-void capture_losses(struct capture *capture,
-		    void (*lost)(void *self, const struct process_id *process,
-				 const struct loss_counts *counts),
+/**
+ * Calls @lost for every stream that BPF lost something of since the last call, once all that was in the
+ * ring by then has been read. True: it has not, yet.
+ */
+bool capture_losses(struct capture *capture,
+		    void (*lost)(void *self, const struct loss_key *key, const struct loss_note *note),
 		    void *self);
 
 /** What the kernel and the programs could not do, for the report at the end. */
 struct capture_faults {
 	uint64_t probes_missed;	 /* runs of programs that the kernel skipped */
 	uint64_t not_followed;	 /* descendants that did not fit into the table */
-	uint64_t losses_unknown; /* spans lost of processes that did not fit into theirs */
+	uint64_t losses_unknown; /* spans lost beyond what there is room to note */
 	uint64_t lives_lost;	 /* forks and execs that did not fit into the ring */
 };
 void capture_faults(struct capture *capture, struct capture_faults *out);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accounting.h"
 #include "assemble.h"
 #include "log.h"
 #include "process.h"
@@ -151,7 +152,7 @@ static bool drop_pieces(struct intake *intake, struct stream *stream)
 	if (!stream_drop(stream, &intake->processes.pieces))
 		return false;
 	if (stream->first.header.kind == OTEL_RECORD_START)
-		intake->counts.lost_rejected++;
+		stream->process->books->counts[BOOK_MALFORMED]++;
 	return true;
 }
 
@@ -222,16 +223,17 @@ static void detect(struct process *process)
 		process->facts.parent_pid = parent_pid;
 }
 
-/* The process of an event that says nothing about it but its id. */
-static struct process *get_process(struct intake *intake, const struct event *event)
+/* The process of news that say nothing about it but its id. */
+static struct process *get_process(struct intake *intake, const struct process_id *id,
+				   uint64_t time)
 {
-	struct process *process = process_find(&intake->processes, &event->process);
+	struct process *process = process_find(&intake->processes, id);
 
 	if (process) {
-		process_touch(&intake->processes, process, event->time);
+		process_touch(&intake->processes, process, time);
 		return process;
 	}
-	process = add_process(intake, &event->process, event->time);
+	process = add_process(intake, id, time);
 	if (process)
 		detect(process);
 	return process;
@@ -353,7 +355,7 @@ static int take_exit(struct intake *intake, const struct event *event, struct by
 
 static int take_anchor(struct intake *intake, const struct event *event, struct bytes body)
 {
-	struct process *process = get_process(intake, event);
+	struct process *process = get_process(intake, &event->process, event->time);
 	struct complaint complaint = {0};
 	struct anchor anchor;
 	const char *why;
@@ -376,44 +378,6 @@ static int take_anchor(struct intake *intake, const struct event *event, struct 
 }
 
 /* ---- Flushes -------------------------------------------------------------------------------- */
-
-/* What a count that only grows has grown by; what no machine can have done is a lie. */
-static uint64_t grown(uint64_t *count, uint64_t now)
-{
-	uint64_t by = now > *count ? now - *count : 0;
-
-	if (by)
-		*count = now;
-	return by <= UINT32_MAX ? by : 0;
-}
-
-static void take_counts(struct intake *intake, struct stream *stream,
-			const struct otel_buffer *header, bool first)
-{
-	struct intake_counts *counts = &intake->counts;
-	struct process *process = stream->process;
-	uint64_t dropped;
-
-	/* What was before us is not ours to count. */
-	if (first && !process->whole && header->position) {
-		stream->started = header->started_before;
-		stream->not_sampled = header->not_sampled;
-		stream->dropped = header->dropped;
-		stream->dropped_starts = header->dropped_starts;
-	}
-	process->claimed += grown(&stream->started, header->started);
-	counts->not_sampled += grown(&stream->not_sampled, header->not_sampled);
-	dropped = grown(&stream->dropped_starts, header->dropped_starts);
-	counts->started += dropped;
-	counts->lost_dropped += dropped;
-	process->seen += dropped;
-}
-
-static void count_start(struct intake *intake, struct process *process, uint64_t n)
-{
-	intake->counts.started += n;
-	process->seen += n;
-}
 
 static void take_resource(struct intake *intake, struct process *process,
 			  const struct record *record, struct complaint *complaint, size_t offset)
@@ -484,7 +448,7 @@ static void take_record(struct intake *intake, struct stream *stream, struct rec
 		drop_pieces(intake, stream);
 	}
 	if (header->kind == OTEL_RECORD_START && !(header->flags & OTEL_RECORD_CONTINUED))
-		count_start(intake, process, 1);
+		accounting_start(stream);
 	if (in_pieces) {
 		uint8_t kind = stream->joining ? stream->first.header.kind : header->kind;
 		bool continued = header->flags & OTEL_RECORD_CONTINUED && !stream->joining;
@@ -492,7 +456,7 @@ static void take_record(struct intake *intake, struct stream *stream, struct rec
 		found = stream_join(stream, record, &intake->processes.pieces);
 		if (found < 0) {
 			if (kind == OTEL_RECORD_START && !continued)
-				intake->counts.lost_rejected++;
+				process->books->counts[BOOK_MALFORMED]++;
 			why = found == -EFBIG ? "value too large" : "pieces that do not fit";
 			reject(intake, complaint, why, kind, offset);
 		}
@@ -511,10 +475,10 @@ static void take_record(struct intake *intake, struct stream *stream, struct rec
 
 /*
  * The rest of a flush behind a record whose size is broken. Spans were started in it that will
- * never be seen: the header says how many, and no more than would fit.
+ * never be seen: the header says how many, and no more than would fit. Returns that.
  */
-static void give_up(struct intake *intake, struct stream *stream, const struct flush *flush,
-		    uint64_t starts, size_t rest)
+static uint64_t give_up(struct intake *intake, struct stream *stream, const struct flush *flush,
+			uint64_t starts, size_t rest)
 {
 	uint64_t claimed = flush->header.started - flush->header.started_before, lost;
 	uint64_t most = rest / (sizeof(struct otel_record) + sizeof(struct otel_start));
@@ -522,17 +486,26 @@ static void give_up(struct intake *intake, struct stream *stream, const struct f
 	lost = claimed > starts ? claimed - starts : 0;
 	if (lost > most)
 		lost = most;
-	count_start(intake, stream->process, lost);
-	intake->counts.lost_rejected += lost;
+	for (uint64_t i = 0; i < lost; i++)
+		accounting_start(stream);
+	stream->process->books->counts[BOOK_MALFORMED] += lost;
 	drop_pieces(intake, stream);
 	stream->skipping = true;
 	/* Like a hole: something of the spans that are open may have been in there. */
 	stream->gaps++;
 	stream->process->gaps++;
+	return lost;
 }
 
-static void take_records(struct intake *intake, struct stream *stream, const struct flush *flush,
-			 size_t overlap, struct complaint *complaint)
+static bool begins_span(const struct record *record)
+{
+	return record->header.kind == OTEL_RECORD_START &&
+	       !(record->header.flags & OTEL_RECORD_CONTINUED);
+}
+
+/* Returns how many spans were started in the flush, in what was here before, too. */
+static uint64_t take_records(struct intake *intake, struct stream *stream,
+			     const struct flush *flush, size_t overlap, struct complaint *complaint)
 {
 	struct bytes rest = flush->records;
 	struct record record;
@@ -546,12 +519,9 @@ static void take_records(struct intake *intake, struct stream *stream, const str
 		err = decode_record(&rest, &record, &why);
 		if (err == -EPROTO) {
 			reject(intake, complaint, why, 0, offset);
-			give_up(intake, stream, flush, starts, rest.size);
-			return;
+			return starts + give_up(intake, stream, flush, starts, rest.size);
 		}
-		if (record.header.kind == OTEL_RECORD_START &&
-		    !(record.header.flags & OTEL_RECORD_CONTINUED))
-			starts++;
+		starts += begins_span(&record);
 		if (offset < overlap)
 			continue;
 		if (!err) {
@@ -559,24 +529,18 @@ static void take_records(struct intake *intake, struct stream *stream, const str
 			continue;
 		}
 		reject(intake, complaint, why, record.header.kind, offset);
-		if (record.header.kind == OTEL_RECORD_START &&
-		    !(record.header.flags & OTEL_RECORD_CONTINUED)) {
-			count_start(intake, stream->process, 1);
-			intake->counts.lost_rejected++;
+		if (begins_span(&record)) {
+			accounting_start(stream);
+			stream->process->books->counts[BOOK_MALFORMED]++;
 		}
 	}
+	return starts;
 }
 
-/* The spans that were started in a flush that there was no time for. */
-static void skip_records(struct intake *intake, struct stream *stream, const struct flush *flush,
-			 uint64_t claimed)
+/* A flush that there is no time for. */
+static void skip_records(struct intake *intake, struct stream *stream, const struct flush *flush)
 {
-	uint64_t most =
-		flush->records.size / (sizeof(struct otel_record) + sizeof(struct otel_start));
-	uint64_t lost = claimed < most ? claimed : most;
-
-	count_start(intake, stream->process, lost);
-	intake->counts.lost_ring += lost;
+	accounting_skip(stream, flush->records.size, flush->header.started);
 	drop_pieces(intake, stream);
 	stream->skipping = true;
 	stream->gaps++;
@@ -585,13 +549,13 @@ static void skip_records(struct intake *intake, struct stream *stream, const str
 
 static int take_flush(struct intake *intake, const struct event *event, struct bytes body)
 {
-	struct process *process = get_process(intake, event);
+	struct process *process = get_process(intake, &event->process, event->time);
 	struct complaint complaint = {0};
 	struct stream_news news;
 	struct stream *stream;
 	struct flush flush;
+	uint64_t starts;
 	const char *why;
-	uint64_t claimed;
 	bool first;
 
 	if (!process)
@@ -602,12 +566,13 @@ static int take_flush(struct intake *intake, const struct event *event, struct b
 	if (!stream)
 		return 0;
 	first = stream->expected == UINT64_MAX;
+	if (first)
+		accounting_begin(stream, flush.header.position, flush.header.started_before);
 	why = "impossible position";
-	if (stream_advance(stream, &flush, process->whole, &news))
+	if (stream_advance(stream, &flush, &news))
 		goto rejected;
 	clock_shift_learn(&process->shift, flush.header.clock_time, event->time);
-	claimed = process->claimed;
-	take_counts(intake, stream, &flush.header, first);
+	accounting_counts(stream, flush.header.not_sampled, flush.header.dropped_starts);
 	if (news.seen) {
 		intake->counts.duplicates += flush.records.size != 0;
 		return 0;
@@ -619,11 +584,14 @@ static int take_flush(struct intake *intake, const struct event *event, struct b
 	if (news.gap) {
 		intake->counts.gap_bytes += news.gap;
 		process->gaps++;
+		accounting_gap(stream, news.gap, flush.header.started_before);
 	}
-	if (intake->skip)
-		skip_records(intake, stream, &flush, process->claimed - claimed);
-	else
-		take_records(intake, stream, &flush, news.overlap, &complaint);
+	if (intake->skip) {
+		skip_records(intake, stream, &flush);
+	} else {
+		starts = take_records(intake, stream, &flush, news.overlap, &complaint);
+		accounting_check(stream, flush.header.started_before + starts);
+	}
 	if (process->ended)
 		assembler_end(intake->assembler, process, process->ended_at);
 	process_weigh(&intake->processes, process);
@@ -663,7 +631,7 @@ int intake_event(struct intake *intake, const void *data, size_t size)
 	case EVENT_EXIT:
 		return take_exit(intake, &event, body);
 	case EVENT_RUNS:
-		(void)get_process(intake, &event);
+		(void)get_process(intake, &event.process, event.time);
 		return 0;
 	default:
 		return -EBADMSG;
@@ -680,17 +648,30 @@ int intake_skip(struct intake *intake, const void *data, size_t size)
 	return err;
 }
 
-void intake_lost(struct intake *intake, const struct process_id *id, const struct loss_counts *lost)
+void intake_lost(struct intake *intake, const struct loss_key *key, const struct loss_note *note)
 {
-	struct process *process = process_find(&intake->processes, id);
-	uint64_t spans = 0;
+	struct process *process = get_process(intake, &key->process, intake->now);
+	struct stream *stream;
 
-	for (int reason = 0; reason < LOSSES; reason++)
-		spans += lost->spans[reason];
-	intake->counts.started += spans;
-	intake->counts.lost_ring += spans;
-	if (process)
-		process->seen += spans;
+	intake->counts.flushes_refused +=
+		note->flushes[LOSS_UNREADABLE] + note->flushes[LOSS_REFUSED];
+	if (!process)
+		return;
+	if (!key->buffer_id) {
+		accounting_unknown(process, note);
+		return;
+	}
+	stream = process_stream(&intake->processes, process, key->buffer_id);
+	if (!stream)
+		return;
+	if (stream->expected == UINT64_MAX)
+		accounting_begin(stream, note->position, note->started_before);
+	if (note->end > stream->expected && note->end - stream->expected <= STREAM_GAP_MAX) {
+		intake->counts.gap_bytes += note->end - stream->expected;
+		drop_pieces(intake, stream);
+		stream->skipping = true;
+	}
+	accounting_note(stream, note);
 }
 
 static void look_for_silent(struct intake *intake)
@@ -728,6 +709,7 @@ void intake_tick(struct intake *intake, uint64_t now)
 	assembler_tick(intake->assembler, intake->now);
 	look_for_silent(intake);
 	forget_ended(intake);
+	ledger_settle(&intake->processes.ledger);
 }
 
 void intake_finish(struct intake *intake)
@@ -747,14 +729,11 @@ size_t intake_processes(const struct intake *intake)
 
 void intake_counts(const struct intake *intake, struct intake_counts *out)
 {
-	const struct processes *all = &intake->processes;
-	const struct list *link;
-
 	*out = intake->counts;
-	out->lost_rejected += all->cut_starts;
-	out->unexplained = all->unexplained;
-	for (link = all->living.next; link != &all->living; link = link->next)
-		out->unexplained += process_unexplained(list_entry(link, struct process, order));
-	for (link = all->ended.next; link != &all->ended; link = link->next)
-		out->unexplained += process_unexplained(list_entry(link, struct process, order));
+	ledger_sum(&intake->processes.ledger, out->books);
+}
+
+const struct ledger *intake_ledger(const struct intake *intake)
+{
+	return &intake->processes.ledger;
 }

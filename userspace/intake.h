@@ -18,11 +18,13 @@
 #include "../bpf/event.h"
 #include "../exporter/span.h"
 #include "blob.h"
+#include "books.h"
 #include "span_limits.h"
 
 /* Where finished spans go. */
 struct span_sink {
-	void (*submit)(void *self, struct span *span); /* does not take over the reference */
+	/* Does not take over the reference. False: it is not wanted, its tracer is switched off. */
+	bool (*submit)(void *self, struct span *span);
 	void *self;
 };
 
@@ -39,33 +41,22 @@ struct stack_names {
 struct intake_options {
 	const char *service_name; /* of processes that do not name theirs; NULL: unknown_service:executable */
 	size_t max_open;	  /* spans that are not finished yet, over all processes */
+	size_t exporters;	  /* how many slots the processes' accounts need */
 	const struct limits *limits; /* copied; NULL: the defaults */
 	struct span_sink sink;
 	struct stack_names stack_names; /* .describe may be NULL: stack traces are left out */
 };
 
-/* What became of every span, and what was wrong with the rest. All are sums since the start. */
+/* What became of all spans, and what was wrong with the rest. All are sums since the start. */
 struct intake_counts {
-	uint64_t started;	/* by the producers' own counts, as far as they reached us */
-	uint64_t finished;	/* handed to the sink */
-	uint64_t incomplete;	/* of those: without an end, or with pieces missing */
-	uint64_t lost_ring;	/* spans whose start never came because the ring was full */
-	uint64_t lost_rejected; /* spans dropped because their records were malformed */
-	uint64_t lost_dropped;	/* spans that the application itself could not keep */
-	uint64_t lost_evicted;	/* spans dropped because too many were open */
-	uint64_t not_sampled;
-	uint64_t open;		/* spans in the table now */
+	uint64_t books[BOOKS];	   /* of all processes, see books.h */
+	uint64_t flushes_refused;  /* their memory could not be read, or no buffer has their size */
 	uint64_t records_rejected; /* malformed records and flushes, whatever they held */
 	uint64_t records_repaired; /* invalid UTF-8 replaced */
 	uint64_t records_orphaned; /* for a span that is not known here, or has ended */
 	uint64_t duplicates;	   /* flushes seen before */
 	uint64_t gap_bytes;	   /* missing in the streams of the producers' buffers */
 	uint64_t vanished;	   /* processes whose end nobody saw: what they held then is lost */
-	/*
-	 * Spans that were started, by the headers of flushes, and that `started` has not: 0 if the
-	 * books balance. For debugging: headers are claims.
-	 */
-	uint64_t unexplained;
 };
 
 struct intake;
@@ -82,9 +73,11 @@ int intake_event(struct intake *intake, const void *event, size_t size);
 /** The same without making spans of it: those that were started in it are counted as lost. */
 int intake_skip(struct intake *intake, const void *event, size_t size);
 
-/** The same for spans that BPF counted as lost for @process, by reason, since the last call. */
-void intake_lost(struct intake *intake, const struct process_id *process,
-		 const struct loss_counts *lost);
+/**
+ * What BPF has noted as lost. All that it had put into the ring before that was lost must have been
+ * given to intake_event().
+ */
+void intake_lost(struct intake *intake, const struct loss_key *key, const struct loss_note *note);
 
 /**
  * No EXIT will come for @process, of which only pid and start_time count: if it has not ended here,
@@ -105,6 +98,10 @@ void intake_finish(struct intake *intake);
 size_t intake_processes(const struct intake *intake);
 
 void intake_counts(const struct intake *intake, struct intake_counts *out);
+
+/** The books of each process. */
+const struct ledger *intake_ledger(const struct intake *intake);
+
 void intake_free(struct intake *intake);
 
 #endif

@@ -22,7 +22,7 @@ struct looked_at {
 
 struct look {
 	look_fn found;
-	void (*catch_up)(void *self);
+	bool (*catch_up)(void *self);
 	void *self;
 	bool looking; /* nobody is freed */
 	struct looked_at *buckets[BUCKETS];
@@ -32,7 +32,7 @@ struct look {
 	} copy;
 };
 
-struct look *look_new(look_fn found, void (*catch_up)(void *self), void *self)
+struct look *look_new(look_fn found, bool (*catch_up)(void *self), void *self)
 {
 	struct look *look = calloc(1, sizeof(*look));
 
@@ -171,7 +171,8 @@ static void look_at_buffer(struct look *look, const struct looked_at *process, u
 		.thread = buffer->thread_id,
 		.time = now,
 	};
-	look->catch_up(look->self);
+	if (!look->catch_up(look->self))
+		return;
 	if (process->gone || process->id.execs != look->copy.event.process.execs)
 		return; /* the kernel side took it */
 	look->found(look->self, &look->copy, sizeof(look->copy.event) + look->copy.event.size);

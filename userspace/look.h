@@ -9,6 +9,7 @@
 #ifndef OTEL_BPF_LOOK_H
 #define OTEL_BPF_LOOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,10 @@ typedef void (*look_fn)(void *self, const void *event, size_t size);
 
 /**
  * @catch_up reads all that is in the ring: what a thread has handed over must be known before what it
- * still holds, or it would be taken for old. Returns NULL and sets errno (ENOMEM). Free with look_free().
+ * still holds, or it would be taken for old. False: that would take too long, and what was found is not
+ * taken. Returns NULL and sets errno (ENOMEM). Free with look_free().
  */
-struct look *look_new(look_fn found, void (*catch_up)(void *self), void *self);
+struct look *look_new(look_fn found, bool (*catch_up)(void *self), void *self);
 void look_free(struct look *look);
 
 /** Keeps track of processes: to be given every event of the ring, also while catching up. */

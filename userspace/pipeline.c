@@ -243,22 +243,6 @@ void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms)
 	}
 }
 
-void pipeline_report(struct pipeline *pipeline)
-{
-	for (size_t i = 0; i < pipeline->count; i++) {
-		struct exporter *exporter = pipeline->exporters[i];
-		struct exporter_counts counts;
-
-		exporter_counts(exporter, &counts);
-		log_info("%s: %" PRIu64 " spans exported of %" PRIu64, exporter_name(exporter),
-			 counts.exported, counts.submitted + counts.found);
-		if (counts.found || counts.resent)
-			log_info("%s: %" PRIu64 " of them found in the spool; %" PRIu64
-				 " sent again since the answer was lost",
-				 exporter_name(exporter), counts.found, counts.resent);
-	}
-}
-
 void pipeline_free(struct pipeline *pipeline)
 {
 	for (size_t i = 0; pipeline && i < pipeline->count; i++)

@@ -46,9 +46,6 @@ void pipeline_submit(struct pipeline *pipeline, struct span *span);
 /** Lets what waits leave within @timeout_ms, and says what did not and what is in the spool. */
 void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms);
 
-/** Says what every exporter did, for --verbose. */
-void pipeline_report(struct pipeline *pipeline);
-
 /** NULL is allowed. */
 void pipeline_free(struct pipeline *pipeline);
 

@@ -13,6 +13,7 @@ int processes_init(struct processes *processes)
 	*processes = (struct processes){.room = BUCKETS, .secret = hash_secret()};
 	list_init(&processes->living);
 	list_init(&processes->ended);
+	ledger_init(&processes->ledger);
 	list_init(&processes->streams);
 	processes->buckets = calloc(BUCKETS, sizeof(struct process *));
 	processes->stream_buckets = calloc(STREAM_BUCKETS, sizeof(struct stream *));
@@ -33,6 +34,7 @@ void processes_free(struct processes *processes)
 {
 	remove_all(processes, &processes->living);
 	remove_all(processes, &processes->ended);
+	ledger_free(&processes->ledger);
 	free(processes->buckets);
 	free(processes->stream_buckets);
 }
@@ -71,6 +73,11 @@ struct process *process_add(struct processes *processes, const struct process_id
 
 	if (!it)
 		return NULL;
+	it->books = books_open(&processes->ledger, id);
+	if (!it->books) {
+		free(it);
+		return NULL;
+	}
 	it->id = *id;
 	it->exit_status = -1;
 	list_init(&it->streams);
@@ -121,15 +128,11 @@ void process_end(struct processes *processes, struct process *process, uint64_t 
 	if (process->ended)
 		return;
 	process->ended = true;
+	process->books->ended = true;
 	process->ended_at = now;
 	processes->n_living--;
 	list_move(&processes->ended, &process->order);
 	scopes_free(&process->scopes);
-}
-
-uint64_t process_unexplained(const struct process *process)
-{
-	return process->claimed > process->seen ? process->claimed - process->seen : 0;
 }
 
 static struct stream **stream_bucket(const struct processes *processes,
@@ -151,7 +154,9 @@ static void stream_remove(struct processes *processes, struct stream *stream)
 	list_remove(&stream->sibling);
 	if (stream_drop(stream, &processes->pieces) &&
 	    stream->first.header.kind == OTEL_RECORD_START)
-		processes->cut_starts++;
+		stream->process->books->counts[BOOK_MALFORMED]++;
+	if (stream->buffer_id > stream->process->forgotten_buffer)
+		stream->process->forgotten_buffer = stream->buffer_id;
 	stream->process->n_streams--;
 	processes->n_streams--;
 	free(stream);
@@ -169,10 +174,10 @@ void process_remove(struct processes *processes, struct process *process)
 	list_remove(&process->order);
 	processes->n--;
 	processes->n_living -= !process->ended;
-	processes->unexplained += process_unexplained(process);
 	processes->words -= process->words;
 	forget_words(process);
 	facts_free(&process->facts);
+	books_close(&processes->ledger, process->books);
 	free(process);
 }
 

@@ -10,6 +10,7 @@
 
 #include "../bpf/event.h"
 #include "attributes.h"
+#include "books.h"
 #include "clock.h"
 #include "detect.h"
 #include "list.h"
@@ -39,8 +40,9 @@ struct process {
 	char instance[37];
 	struct resource *resource; /* NULL: to be built */
 	struct scopes scopes;
-	uint64_t claimed; /* spans started, by the headers */
-	uint64_t seen;	  /* spans started, by what is accounted for */
+	struct books *books;
+	uint64_t lost_unknown;	   /* spans in its books that the headers will tell of once more */
+	uint64_t forgotten_buffer; /* the highest id of a stream that was forgotten */
 	uint64_t rejected;
 	size_t words; /* bytes of memory that hold what it says of itself */
 	bool reported;
@@ -63,8 +65,7 @@ struct processes {
 	size_t pieces;	     /* memory in values that are not whole */
 	size_t words;	     /* memory that holds what processes say of themselves */
 	uint64_t secret;
-	uint64_t unexplained; /* of processes that are forgotten */
-	uint64_t cut_starts;  /* STARTs of which not all pieces came, in streams forgotten */
+	struct ledger ledger;
 };
 
 #define PROCESSES_MAX 65536
@@ -104,9 +105,6 @@ void process_remove(struct processes *processes, struct process *process);
 /** The stream of a buffer, made if it is not known. NULL: no memory. */
 struct stream *process_stream(struct processes *processes, struct process *process,
 			      uint64_t buffer_id);
-
-/** Spans that were started by the headers of @process, and that nothing accounts for. */
-uint64_t process_unexplained(const struct process *process);
 
 /** What people call it: the executable's name, printable, or "?". */
 void process_name(const struct process *process, char *text, size_t room);

@@ -2,52 +2,35 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "log.h"
 
-#define LEAST_SPAN_BYTES (sizeof(struct otel_record) + sizeof(struct otel_start))
+#define PROCESSES_SAID 20 /* those that lost the most */
 
-static uint64_t lost(const struct report *report)
-{
-	const struct intake_counts *counts = &report->counts;
+/* ---- What went wrong ------------------------------------------------------------------------ */
 
-	return counts->lost_ring + counts->lost_rejected + counts->lost_dropped + counts->lost_evicted +
-	       report->faults.losses_unknown;
-}
-
-/* By the applications' own counts, which are claims: at most as many as fit into what is missing. */
-static uint64_t missing(const struct intake_counts *counts)
-{
-	uint64_t most = counts->gap_bytes / LEAST_SPAN_BYTES;
-
-	return counts->unexplained < most ? counts->unexplained : most;
-}
-
-void report_say(const struct report *report)
+static void say_faults(const struct report *report)
 {
 	const struct intake_counts *counts = &report->counts;
 	const struct capture_faults *faults = &report->faults;
 
-	if (lost(report))
-		log_error("%" PRIu64 " of %" PRIu64 " spans were lost: %" PRIu64
-			  " because the ring was full (see --ring-size), %" PRIu64
-			  " because too many were open, %" PRIu64 " with malformed records, %" PRIu64
-			  " in the application",
-			  lost(report), counts->started + faults->losses_unknown,
-			  counts->lost_ring + faults->losses_unknown, counts->lost_evicted,
-			  counts->lost_rejected, counts->lost_dropped);
-	if (report->refused)
-		log_error("%" PRIu64 " flushes were refused: their memory could not be read, or no buffer has "
+	if (counts->flushes_refused)
+		log_error("%" PRIu64
+			  " flushes were refused: their memory could not be read, or no buffer has "
 			  "their size",
-			  report->refused);
+			  counts->flushes_refused);
 	if (counts->records_rejected)
 		log_error("%" PRIu64 " malformed records were dropped", counts->records_rejected);
-	if (counts->incomplete)
-		log_error("%" PRIu64 " spans are incomplete: they did not end, or parts of them were lost",
-			  counts->incomplete);
-	if (missing(counts))
-		log_error("%" PRIu64 " spans more did not arrive, for no reason that is known",
-			  missing(counts));
+	if (counts->books[BOOK_INCOMPLETE])
+		log_error("%" PRIu64
+			  " spans are incomplete: they did not end, or parts of them were lost",
+			  counts->books[BOOK_INCOMPLETE]);
+	if (faults->losses_unknown)
+		log_error("about %" PRIu64
+			  " spans more were lost than there was room to note for whom",
+			  faults->losses_unknown);
 	if (faults->probes_missed)
 		log_error("the kernel skipped %" PRIu64 " probes", faults->probes_missed);
 	if (counts->vanished)
@@ -62,14 +45,167 @@ void report_say(const struct report *report)
 		log_error("%" PRIu64 " processes were not followed: too many at once", faults->not_followed);
 }
 
-void report_say_all(const struct report *report)
+static void say_balance(const struct report *report)
 {
-	const struct intake_counts *counts = &report->counts;
+	int64_t difference = books_difference(report->counts.books);
 
-	log_info("%" PRIu64 " spans started, %" PRIu64 " finished, %" PRIu64 " not sampled, %" PRIu64 " lost",
-		 counts->started, counts->finished, counts->not_sampled, lost(report));
-	log_info("attached to %zu files, which took at most %.1f ms each", report->images,
-		 report->longest_ms);
-	if (report->switched_off)
-		log_info("%" PRIu64 " spans of tracers that are switched off", report->switched_off);
+	if (difference)
+		log_error("the books do not balance: %" PRId64
+			  " spans are unaccounted for; please report it",
+			  difference);
+	else if (report->counts.books[BOOK_CONTRADICTED])
+		log_error("the books balance, but the processes' own counts deny %" PRIu64
+			  " of the spans: some are made up",
+			  report->counts.books[BOOK_CONTRADICTED]);
+	else
+		log_info("  the books balance");
+}
+
+/* ---- What became of all --------------------------------------------------------------------- */
+
+static void say_count(uint64_t spans, const char *prefix, const char *text)
+{
+	if (spans)
+		log_info("  %12" PRIu64 "  %s%s", spans, prefix, text);
+}
+
+static void say_exporter(const struct pipeline *pipeline, size_t slot)
+{
+	struct exporter_counts counts;
+	char prefix[64];
+
+	pipeline_exporter_counts(pipeline, slot, &counts);
+	snprintf(prefix, sizeof(prefix), "%.30s: ", pipeline_exporter_name(pipeline, slot));
+	log_info("  %12" PRIu64 "  %sexported", counts.exported, prefix);
+	say_count(counts.undelivered, prefix, "lost: the receiver could not be reached");
+	say_count(counts.rejected, prefix, "lost: the receiver refused them");
+	say_count(counts.queue_full, prefix, "lost: the queue was full");
+}
+
+static void say_books(const struct report *report)
+{
+	const uint64_t *books = report->counts.books;
+
+	log_info("  %12s", "spans");
+	log_info("  %12" PRIu64 "  started", books[BOOK_STARTED]);
+	for (int i = BOOK_REASONS_BEGIN; i < BOOK_REASONS_END; i++)
+		say_count(books[i],
+			  i == BOOK_TRACER_OFF ? "" : "lost: ", books_reason((enum book)i)->text);
+	say_count(books[BOOK_OPEN], "", "open");
+	log_info("  %12" PRIu64 "  finished, and handed to the exporters", books[BOOK_EXPORTING]);
+	for (size_t slot = 0; slot < pipeline_exporters(report->pipeline); slot++)
+		say_exporter(report->pipeline, slot);
+	say_count(books[BOOK_NOT_SAMPLED], "", "not sampled, beside those started");
+	say_balance(report);
+}
+
+/* ---- For each process ----------------------------------------------------------------------- */
+
+struct loser {
+	const struct books *books;
+	uint64_t lost;
+};
+
+static uint64_t lost_by_exporters(const struct books *books)
+{
+	const struct account *account = books->account;
+	uint64_t most = 0;
+
+	/* Every exporter gets each span: what the worst one lost, not the sum. */
+	for (size_t slot = 0; account && slot < account->n_slots; slot++) {
+		uint64_t lost = 0;
+
+		for (int what = ACCOUNT_REJECTED; what < ACCOUNT_SPOOLED; what++)
+			lost += account_read(account, slot, (enum account_count)what);
+		most = lost > most ? lost : most;
+	}
+	return most;
+}
+
+static size_t add_losers(const struct list *list, struct loser *losers, size_t n)
+{
+	for (const struct list *link = list->next; link != list; link = link->next) {
+		const struct books *books = list_entry(link, struct books, order);
+		uint64_t lost = books_lost(books->counts) + lost_by_exporters(books);
+
+		if (!lost && !books->counts[BOOK_CONTRADICTED])
+			continue;
+		if (losers)
+			losers[n] = (struct loser){books, lost};
+		n++;
+	}
+	return n;
+}
+
+static size_t find_losers(const struct ledger *ledger, struct loser *losers)
+{
+	size_t n = add_losers(&ledger->living, losers, 0);
+
+	n = add_losers(&ledger->settling, losers, n);
+	return add_losers(&ledger->lossy, losers, n);
+}
+
+static int by_loss(const void *a, const void *b)
+{
+	const struct loser *one = a, *two = b;
+
+	return one->lost < two->lost ? 1 : one->lost > two->lost ? -1 : 0;
+}
+
+static void say_loser(const struct loser *loser)
+{
+	const struct books *books = loser->books;
+	char reasons[512] = "";
+	size_t size = 0;
+
+	for (int i = BOOK_REASONS_BEGIN; i < BOOK_REASONS_END && size < sizeof(reasons); i++)
+		if (books->counts[i])
+			size += (size_t)snprintf(reasons + size, sizeof(reasons) - size,
+						 ", %s %" PRIu64, books_reason((enum book)i)->name,
+						 books->counts[i]);
+	if (books->counts[BOOK_CONTRADICTED] && size < sizeof(reasons))
+		snprintf(reasons + size, sizeof(reasons) - size,
+			 ", denied by its own counts %" PRIu64, books->counts[BOOK_CONTRADICTED]);
+	log_info("  process %u (%s): %" PRIu64 " of %" PRIu64 " lost%s", books->id.pid,
+		 *books->name ? books->name : "?", loser->lost, books->counts[BOOK_STARTED],
+		 reasons);
+}
+
+static void say_losers(const struct ledger *ledger)
+{
+	size_t n = find_losers(ledger, NULL);
+	struct loser *losers = n > 1 ? calloc(n, sizeof(*losers)) : NULL;
+
+	if (!losers)
+		return;
+	find_losers(ledger, losers);
+	qsort(losers, n, sizeof(*losers), by_loss);
+	for (size_t i = 0; i < n && i < PROCESSES_SAID; i++)
+		say_loser(&losers[i]);
+	if (n > PROCESSES_SAID)
+		log_info("  and %zu processes more", n - PROCESSES_SAID);
+	free(losers);
+}
+
+void report_say(const struct report *report, bool verbose)
+{
+	const uint64_t *books = report->counts.books;
+	uint64_t lost = books_lost(books);
+	bool undelivered = false;
+
+	for (size_t slot = 0; slot < pipeline_exporters(report->pipeline); slot++) {
+		struct exporter_counts counts;
+
+		pipeline_exporter_counts(report->pipeline, slot, &counts);
+		undelivered = undelivered || counts.exported < counts.submitted;
+	}
+	if (lost)
+		log_error("%" PRIu64 " of %" PRIu64 " spans were lost", lost, books[BOOK_STARTED]);
+	say_faults(report);
+	if (!verbose && !lost && !undelivered && !books[BOOK_CONTRADICTED] &&
+	    !books_difference(books))
+		return;
+	say_books(report);
+	say_losers(report->ledger);
+	log_info("  attached to %zu files, which took at most %.1f ms each", report->images, report->longest_ms);
 }

@@ -325,6 +325,7 @@ static struct resource *encode(const struct attributes *set, const struct proces
 	resource = resource_new(size + name.size, &p);
 	if (!resource)
 		return NULL;
+	resource->account = account_ref(process->books->account);
 	resource->pid = process->id.pid;
 	resource->encoded = (struct bytes){.data = p, .size = size};
 	resource->schema_url = (struct bytes){.data = (const uint8_t *)schema_url, .size = sizeof(schema_url) - 1};

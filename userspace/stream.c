@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stream.h"
 
-/* A hole larger than what a machine can have written is no hole. */
-#define GAP_MAX (UINT64_C(1) << 40)
-
-int stream_advance(struct stream *stream, const struct flush *flush, bool whole,
-		   struct stream_news *news)
+int stream_advance(struct stream *stream, const struct flush *flush, struct stream_news *news)
 {
 	uint64_t position = flush->header.position, end = position + flush->records.size;
 
 	*news = (struct stream_news){0};
-	if (stream->expected == UINT64_MAX)
-		stream->expected = whole ? 0 : position;
-	if (position > stream->expected && position - stream->expected > GAP_MAX) {
+	if (position > stream->expected && position - stream->expected > STREAM_GAP_MAX) {
 		stream->expected = end;
 		return -EBADMSG;
 	}

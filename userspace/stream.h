@@ -16,6 +16,9 @@
 #define STREAM_VALUE_MAX ((size_t)16 << 20)
 #define STREAM_PIECES_MAX ((size_t)64 << 20)
 
+/* A hole larger than what a machine can have written is no hole. */
+#define STREAM_GAP_MAX (UINT64_C(1) << 40)
+
 struct process;
 
 struct stream {
@@ -24,14 +27,19 @@ struct stream {
 	struct list sibling; /* those of the process */
 	struct process *process;
 	uint64_t buffer_id;
-	uint64_t expected; /* position of what comes next */
+	uint64_t expected; /* position of what comes next; UINT64_MAX: nothing came yet */
 	uint64_t gaps;	   /* how often something was missing */
 	uint64_t time;	   /* the latest that a record here named: others are not older */
-	/* The producer's own counts, as of the last header, all of its past included. */
+	/* See accounting.h. Spans that were ever started on it before `expected`, and of those, */
 	uint64_t started;
+	uint64_t lost; /* lost for no reason that is known yet */
+	/* Where its books begin: position, and spans that were started before. */
+	uint64_t since;
+	uint64_t started_since;
+	/* The producer's own counts, as of the last header, all of its past included. */
 	uint64_t not_sampled;
-	uint64_t dropped;
 	uint64_t dropped_starts;
+	bool fresh; /* there is a past that is not ours to count */
 	/* A value of which not all pieces are here. */
 	struct record first; /* without payload */
 	struct blob pieces;
@@ -47,11 +55,10 @@ struct stream_news {
 };
 
 /**
- * Takes the position of a flush. @whole: the process was known before the buffer existed, so that
- * what is missing before a first flush is missing. -EBADMSG: the position is a lie.
+ * Takes the position of a flush, of a stream on which accounting_begin() was called. -EBADMSG: the
+ * position is a lie.
  */
-int stream_advance(struct stream *stream, const struct flush *flush, bool whole,
-		   struct stream_news *news);
+int stream_advance(struct stream *stream, const struct flush *flush, struct stream_news *news);
 
 /**
  * Joins pieces. Returns 1: *@record is whole, and valid until stream_drop(), which must follow; 0:

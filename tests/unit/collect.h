@@ -16,12 +16,13 @@ struct collected {
 	size_t n;
 };
 
-static inline void collect_span(void *self, struct span *span)
+static inline bool collect_span(void *self, struct span *span)
 {
 	struct collected *it = self;
 
 	if (it->n < 4096)
 		it->spans[it->n++] = span_ref(span);
+	return true;
 }
 
 static inline void collected_free(struct collected *it)

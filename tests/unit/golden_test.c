@@ -476,10 +476,10 @@ static void a_whole_flush_is_the_span_that_the_page_shows(void **state)
 			    "ab\x12\x00",
 			    19);
 	assert_text(span->scope->schema_url, "http://s");
-	assert_int_equal(counted().not_sampled, 5);
-	assert_int_equal(counted().incomplete, 0);
+	assert_int_equal(counted().books[BOOK_NOT_SAMPLED], 5);
+	assert_int_equal(counted().books[BOOK_INCOMPLETE], 0);
 	assert_int_equal(counted().records_rejected, 0);
-	assert_int_equal(counted().unexplained, 0);
+	assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], 0);
 }
 
 static void pieces_are_the_value_that_the_page_shows(void **state)

@@ -7,6 +7,7 @@
 #define TESTS_PRODUCER_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,15 @@ struct producer {
 	size_t size; /* of the records */
 	struct process_id process;
 	uint64_t event_time;
+	struct loss_note note; /* what the kernel side has lost and not told, yet */
+	bool noted;
 };
 
 static inline void producer_init(struct producer *p, uint64_t buffer_id)
 {
 	p->size = 0;
 	p->process = app;
+	p->noted = false;
 	p->event_time = NOW;
 	p->header = (struct otel_buffer){
 		.magic = OTEL_BUFFER_MAGIC,
@@ -255,6 +259,37 @@ static inline void producer_empty(struct producer *p)
 	p->header.position += p->size;
 	p->header.started_before = p->header.started;
 	p->size = 0;
+}
+
+/* The kernel side cannot take a flush, and notes it. */
+static inline void producer_lose(struct producer *p, enum loss reason)
+{
+	struct loss_note *note = &p->note;
+
+	if (!p->noted)
+		*note = (struct loss_note){
+			.position = p->header.position,
+			.started_before = p->header.started_before,
+		};
+	p->noted = true;
+	note->flushes[reason]++;
+	note->spans[reason] += p->header.started - p->header.started_before;
+	note->bytes[reason] += p->size;
+	note->end = p->header.position + p->size;
+	note->started = p->header.started;
+	note->not_sampled = p->header.not_sampled;
+	note->dropped_starts = p->header.dropped_starts;
+	producer_empty(p);
+}
+
+/* And tells. */
+static inline void producer_tell(struct producer *p, struct intake *intake)
+{
+	const struct loss_key key = {.process = p->process, .buffer_id = p->header.buffer_id};
+
+	if (p->noted)
+		intake_lost(intake, &key, &p->note);
+	p->noted = false;
 }
 
 static inline int producer_flush(struct producer *p, struct intake *intake)

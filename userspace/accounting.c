@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "accounting.h"
+
+/* No span takes less room in a stream, and so many at most are started in one flush. */
+#define SPAN_BYTES (sizeof(struct otel_record) + sizeof(struct otel_start))
+#define FLUSH_SPANS (OTEL_FLUSH_MAX / SPAN_BYTES)
+
+static const enum book book_of[LOSSES] = {
+	[LOSS_RING_FULL] = BOOK_RING_FULL,
+	[LOSS_UNREADABLE] = BOOK_UNREADABLE,
+	[LOSS_REFUSED] = BOOK_MALFORMED,
+	[LOSS_QUOTA] = BOOK_QUOTA,
+};
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+void accounting_begin(struct stream *stream, uint64_t position, uint64_t started_before)
+{
+	const struct process *process = stream->process;
+	/* A buffer that is new since we know the process: nothing of it was before us. */
+	bool whole = process->whole && stream->buffer_id > process->forgotten_buffer;
+
+	stream->expected = whole ? 0 : position;
+	stream->started = whole ? 0 : started_before;
+	stream->since = stream->expected;
+	stream->started_since = stream->started;
+	stream->fresh = !whole && position;
+}
+
+void accounting_start(struct stream *stream)
+{
+	stream->started++;
+	stream->process->books->counts[BOOK_STARTED]++;
+}
+
+static void contradict(struct process *process, uint64_t by)
+{
+	process->books->counts[BOOK_CONTRADICTED] += least(by, UINT32_MAX);
+}
+
+/* In @gap bytes of the stream, @spans were lost, it says. */
+static void lose(struct stream *stream, uint64_t gap, uint64_t spans)
+{
+	struct process *process = stream->process;
+	uint64_t *counts = process->books->counts;
+	uint64_t lost = least(spans, gap / SPAN_BYTES), known;
+
+	contradict(process, spans - lost);
+	known = least(lost, process->lost_unknown);
+	process->lost_unknown -= known;
+	lost -= known;
+	stream->lost += lost;
+	counts[BOOK_STARTED] += lost;
+	counts[BOOK_NOT_HANDED_OVER] += lost;
+}
+
+void accounting_gap(struct stream *stream, uint64_t gap, uint64_t started)
+{
+	if (started < stream->started)
+		return; /* accounting_check() tells */
+	lose(stream, gap, started - stream->started);
+	stream->started = started;
+}
+
+void accounting_skip(struct stream *stream, uint64_t size, uint64_t started)
+{
+	uint64_t *counts = stream->process->books->counts, before = stream->lost;
+
+	accounting_gap(stream, size, started);
+	counts[BOOK_NOT_HANDED_OVER] -= stream->lost - before;
+	counts[BOOK_STOPPED] += stream->lost - before;
+	stream->lost = before;
+}
+
+void accounting_check(struct stream *stream, uint64_t started)
+{
+	if (started != stream->started)
+		contradict(stream->process, started > stream->started ? started - stream->started
+								      : stream->started - started);
+	stream->started = started;
+}
+
+/* What a count that only grows has grown by; what no machine can have done is a lie. */
+static uint64_t grown(uint64_t *count, uint64_t now)
+{
+	uint64_t by = now > *count ? now - *count : 0;
+
+	if (by)
+		*count = now;
+	return by <= UINT32_MAX ? by : 0;
+}
+
+void accounting_counts(struct stream *stream, uint64_t not_sampled, uint64_t dropped_starts)
+{
+	uint64_t *counts = stream->process->books->counts, dropped;
+
+	/* What was before us is not ours to count. */
+	if (stream->fresh) {
+		stream->not_sampled = not_sampled;
+		stream->dropped_starts = dropped_starts;
+		stream->fresh = false;
+	}
+	counts[BOOK_NOT_SAMPLED] += grown(&stream->not_sampled, not_sampled);
+	dropped = grown(&stream->dropped_starts, dropped_starts);
+	counts[BOOK_STARTED] += dropped;
+	counts[BOOK_APPLICATION] += dropped;
+}
+
+void accounting_note(struct stream *stream, const struct loss_note *note)
+{
+	uint64_t *counts = stream->process->books->counts;
+
+	if (note->end > stream->expected && note->end - stream->expected <= STREAM_GAP_MAX) {
+		accounting_gap(stream, note->end - stream->expected, note->started);
+		stream->expected = note->end;
+		stream->gaps++;
+		stream->process->gaps++;
+	}
+	/* The first flush that we have of a process which was there before us was not the first. */
+	if (note->position < stream->since && note->started_before < stream->started_since) {
+		lose(stream, stream->since - note->position,
+		     stream->started_since - note->started_before);
+		stream->since = note->position;
+		stream->started_since = note->started_before;
+	}
+	accounting_counts(stream, note->not_sampled, note->dropped_starts);
+	for (int reason = 0; reason < LOSSES; reason++) {
+		uint64_t spans = least(note->spans[reason], stream->lost);
+
+		/* Without a stream, it was taken for that already. */
+		spans = least(spans, counts[BOOK_NOT_HANDED_OVER]);
+		stream->lost -= spans;
+		counts[BOOK_NOT_HANDED_OVER] -= spans;
+		counts[book_of[reason]] += spans;
+	}
+}
+
+void accounting_unknown(struct process *process, const struct loss_note *note)
+{
+	uint64_t *counts = process->books->counts;
+
+	for (int reason = 0; reason < LOSSES; reason++) {
+		uint64_t spans = least(note->spans[reason], note->flushes[reason] * FLUSH_SPANS);
+		uint64_t known = least(spans, counts[BOOK_NOT_HANDED_OVER]);
+
+		/* How many spans there were is a claim; those it made in no buffer were none. */
+		if (reason == LOSS_REFUSED)
+			continue;
+		counts[BOOK_NOT_HANDED_OVER] -= known;
+		counts[BOOK_STARTED] += spans - known;
+		counts[book_of[reason]] += spans;
+		/* The headers that come will tell of them, too. */
+		process->lost_unknown += spans - known;
+	}
+}
