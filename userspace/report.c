@@ -191,21 +191,14 @@ void report_say(const struct report *report, bool verbose)
 {
 	const uint64_t *books = report->counts.books;
 	uint64_t lost = books_lost(books);
-	bool undelivered = false;
 
-	for (size_t slot = 0; slot < pipeline_exporters(report->pipeline); slot++) {
-		struct exporter_counts counts;
-
-		pipeline_exporter_counts(report->pipeline, slot, &counts);
-		undelivered = undelivered || counts.exported < counts.submitted;
-	}
 	if (lost)
 		log_error("%" PRIu64 " of %" PRIu64 " spans were lost", lost, books[BOOK_STARTED]);
 	say_faults(report);
-	if (!verbose && !lost && !undelivered && !books[BOOK_CONTRADICTED] &&
-	    !books_difference(books))
-		return;
-	say_books(report);
+	/* What exporters lost they have said themselves. */
+	if (verbose || lost || books[BOOK_CONTRADICTED] || books_difference(books))
+		say_books(report);
 	say_losers(report->ledger);
-	log_info("  attached to %zu files, which took at most %.1f ms each", report->images, report->longest_ms);
+	log_debug("  attached to %zu files, which took at most %.1f ms each", report->images,
+		  report->longest_ms);
 }

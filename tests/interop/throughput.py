@@ -266,21 +266,22 @@ def throughput(tests, build, spans, rate, ring):
         agent, dump, lines = run_agent(build, directory, spans, rate, ring)
         said = agent.stdout.splitlines()
         tests.check("the agent ends well", [] if agent.returncode == 0 else said)
-        total = re.search(
-            r"(\d+) spans started, (\d+) finished, \d+ not sampled, (\d+) lost", agent.stdout
-        )
-        exported = {
-            name: (int(n), int(of))
-            for name, n, of in re.findall(r"(\w+): (\d+) spans exported of (\d+)", agent.stdout)
+        books = {
+            what: int(n) for n, what in re.findall(r"^otel-bpf:   +(\d+)  (.*)$", agent.stdout, re.M)
         }
-        if not total or set(exported) != {"otlp", "otlp_file"}:
+        exported = {
+            what.partition(":")[0]: n for what, n in books.items() if what.endswith(": exported")
+        }
+        if "started" not in books or set(exported) != {"otlp", "otlp_file"}:
             return tests.check("the agent reports what it did", said)
-        started, finished, lost = map(int, total.groups())
+        started = books["started"]
+        finished = books["finished, and handed to the exporters"]
+        lost = sum(n for what, n in books.items() if what.startswith("lost: "))
         tests.check(
-            f"exported and lost are all: {exported['otlp'][0]} + {lost} = {spans}",
+            f"exported and lost are all: {exported['otlp']} + {lost} = {spans}",
             []
             if started == finished + lost == spans
-            and exported == {"otlp": (finished, finished), "otlp_file": (finished, finished)}
+            and exported == {"otlp": finished, "otlp_file": finished}
             else said,
         )
         if rate:
