@@ -181,7 +181,7 @@ fuzz: ## Hostile events and headers, for FUZZ_SECONDS each
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
 		$(filter-out userspace/main.c userspace/cmd_% userspace/agent.c userspace/follow.c userspace/capture.c userspace/capture_pin.c userspace/attachments.c userspace/probe.c \
-		userspace/images.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
+		userspace/images.c userspace/exceptions.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
 		$(addprefix exporter/,account.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
 		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c

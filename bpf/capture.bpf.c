@@ -365,6 +365,8 @@ static __always_inline struct followed *find(const struct process_id *process)
 	return it;
 }
 
+#include "exceptions.bpf.h"
+
 SEC("uprobe")
 int capture_flush(struct pt_regs *ctx)
 {
@@ -386,6 +388,8 @@ int capture_flush(struct pt_regs *ctx)
 		if (announce(anchor, &source))
 			process->announced = source.id.execs + 1;
 	}
+	if (exceptions_watched)
+		announce_exception(buffer, &source);
 	take(buffer, size, &source);
 	return 0;
 }

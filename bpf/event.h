@@ -16,6 +16,7 @@ enum event_kind {
 	EVENT_EXIT = 5,	  /* struct event_exit: the last thread is gone */
 	EVENT_RUNS = 6,	  /* nothing: a followed process that ran before somebody asked */
 	EVENT_NOTHING = 7, /* what was to be here could not be read */
+	EVENT_EXCEPTION = 8, /* struct event_exception: what ended a span of the FLUSH that follows */
 };
 
 /*
@@ -71,6 +72,28 @@ struct event_exit {
 	otel_s32 status; /* as wait(2) has it */
 	otel_u32 out_of_memory; /* the kernel chose it as a victim */
 };
+
+/* Of the thread: the C++ exception that is in flight while it hands over this buffer. */
+struct event_exception {
+	otel_u64 buffer_id; /* those of the flush */
+	otel_u64 position;
+	otel_u64 type; /* address of the std::type_info */
+	otel_u64 name; /* address of its text; 0: could not be read */
+	otel_u32 size; /* of the text; 0: could not be read, or is longer */
+	char text[EVENT_NAME_MAX + 4]; /* as compilers write it: "St11logic_error" */
+};
+
+/*
+ * What the cookie of a probe of libstdc++ says: whether it is the one of catch, and where the exception's
+ * object and the address of its type are: in a register, at this offset of struct pt_regs, or in memory
+ * with a displacement (s16) from what that register holds.
+ */
+#define EXCEPTION_CAUGHT 1u
+#define EXCEPTION_OBJECT 4u /* shifts */
+#define EXCEPTION_TYPE 32u
+#define EXCEPTION_REGISTER 0x1ffu
+#define EXCEPTION_MEMORY 0x200u
+#define EXCEPTION_DISPLACEMENT 10u
 
 /*
  * A process that the agent follows: the value of the map `followed`, whose key is its tgid. Both

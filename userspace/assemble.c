@@ -589,25 +589,22 @@ static void defer(struct assembler *as, struct open_span *span, const struct ope
 		open_apply(span, operation, &as->scratch, verdict);
 }
 
-static int feed_operation(struct assembler *as, struct process *process, struct stream *stream,
-			  const struct record *record, uint64_t now, const char **why)
+static int operate(struct assembler *as, struct process *process, struct stream *stream, uint64_t span_id,
+		   const struct operation *operation, uint64_t now, const char **why)
 {
 	struct verdict verdict = {0};
-	struct operation operation;
 	struct open_span *span;
 	bool orphan;
 
-	if (timed(record, stream, &operation, why))
-		return -EBADMSG;
-	if (operation.flags & OTEL_RECORD_TIMED && operation.time > stream->time)
-		stream->time = operation.time;
-	span = find(as, process, record->span_id);
+	if (operation->flags & OTEL_RECORD_TIMED && operation->time > stream->time)
+		stream->time = operation->time;
+	span = find(as, process, span_id);
 	if (span && span->ended)
-		orphan = stream->buffer_id == span->end_buffer_id || operation.time > span->end;
+		orphan = stream->buffer_id == span->end_buffer_id || operation->time > span->end;
 	else
-		orphan = !span && !(operation.flags & OTEL_RECORD_TIMED);
+		orphan = !span && !(operation->flags & OTEL_RECORD_TIMED);
 	if (!orphan && !span) {
-		span = add(as, process, record->span_id);
+		span = add(as, process, span_id);
 		orphan = !span;
 		if (span) {
 			set_offset(as, span, now);
@@ -620,16 +617,41 @@ static int feed_operation(struct assembler *as, struct process *process, struct 
 	}
 	span->records += !span->started;
 	if (span->started && span->buffer_id == stream->buffer_id)
-		open_apply(span, &operation, &as->scratch, &verdict);
+		open_apply(span, operation, &as->scratch, &verdict);
 	else
-		defer(as, span, &operation, &verdict);
-	if (record->header.flags & OTEL_RECORD_COUNTED)
+		defer(as, span, operation, &verdict);
+	if (operation->flags & OTEL_RECORD_COUNTED)
 		add_carried(span, &verdict.carried);
 	if (!finish_if_complete(as, span)) {
 		touch(as, span);
 		weigh(as, span);
 	}
 	return verdict_result(as, &verdict, why);
+}
+
+static int feed_operation(struct assembler *as, struct process *process, struct stream *stream,
+			  const struct record *record, uint64_t now, const char **why)
+{
+	struct operation operation;
+
+	if (timed(record, stream, &operation, why))
+		return -EBADMSG;
+	return operate(as, process, stream, record->span_id, &operation, now, why);
+}
+
+void assembler_exception(struct assembler *as, struct process *process, struct stream *stream,
+			 const struct record *last, struct bytes type, uint64_t now)
+{
+	struct operation operation;
+	const char *why;
+
+	if ((last->header.kind != OTEL_RECORD_EVENT && last->header.kind != OTEL_RECORD_STATUS) ||
+	    timed(last, stream, &operation, &why))
+		return;
+	operation.kind = OPERATION_EXCEPTION;
+	operation.flags &= OTEL_RECORD_TIMED;
+	operation.payload = type;
+	(void)operate(as, process, stream, last->span_id, &operation, now, &why);
 }
 
 int assembler_feed(struct assembler *as, struct process *process, struct stream *stream,

@@ -37,6 +37,13 @@ struct assembler *assembler_new(const struct intake_options *options, struct int
 int assembler_feed(struct assembler *as, struct process *process, struct stream *stream,
 		   const struct record *record, uint64_t now, const char **why);
 
+/**
+ * What left the span of @last, the last record of a flush, is an exception of this type. Where @last says
+ * that there was one, it gets it.
+ */
+void assembler_exception(struct assembler *as, struct process *process, struct stream *stream,
+			 const struct record *last, struct bytes type, uint64_t now);
+
 /** Finishes all spans of a process that has ended at @now (of CLOCK_MONOTONIC of the host). */
 void assembler_end(struct assembler *as, struct process *process, uint64_t now);
 

@@ -97,7 +97,7 @@ static int attach(const struct attachments *attachments, const struct attached *
 	if (!n || (options->pin && probe_is_pinned(options->pin, name, options->multi ? 1 : n)))
 		return 0;
 	err = probe_attach(options->program, options->multi ? options->program_fd : -1, to->fd,
-			   offsets, semaphores, n, out);
+			   offsets, semaphores, NULL, n, out);
 	if (!err && options->pin) {
 		err = probe_pin(*out, options->pin, name);
 		probe_free(*out);

@@ -57,6 +57,8 @@ struct capture {
 	unsigned empty_looks;
 	struct pin *pin; /* NULL: none */
 	struct attachments *attachments;
+	struct probe **exceptions;
+	size_t exceptions_count;
 	uint32_t swept; /* the process that capture_sweep() has looked at last */
 	struct lost *losses;
 	size_t losses_room;
@@ -218,13 +220,19 @@ static int load(struct capture *capture, size_t ring_bytes)
 	bpf->data->ring_quarter = ring_bytes / 4;
 	bpf->data->ring_reserve = ring_bytes / 16 > LIVES_MIN ? ring_bytes / 16 : LIVES_MIN;
 	bpf->data->reader = READER_BUSY;
-	if (capture->multi)
+	if (capture->multi) {
 		bpf_program__set_expected_attach_type(bpf->progs.capture_flush,
 						      (enum bpf_attach_type)PROBE_MULTI_TYPE);
+		bpf_program__set_expected_attach_type(bpf->progs.capture_exception,
+						      (enum bpf_attach_type)PROBE_MULTI_TYPE);
+	}
 	bpf_program__set_autoattach(bpf->progs.capture_flush, false);
+	bpf_program__set_autoattach(bpf->progs.capture_exception, false);
 	if (capture->pin)
 		err = capture_pin_take(capture->pin, bpf->obj, bpf->progs.capture_flush, bpf->progs.tell_followed);
 	capture->took_over = err > 0;
+	/* Not pinned: while no agent runs, exceptions have no types. */
+	bpf_program__set_autoload(bpf->progs.capture_exception, true);
 	if (err >= 0)
 		err = capture_bpf__load(bpf);
 	if (err) {
@@ -353,10 +361,19 @@ int capture_new(size_t ring_bytes, struct pin *pin, capture_event_fn event, void
 	return 0;
 }
 
+static void detach_exceptions(struct capture *capture)
+{
+	for (size_t i = 0; i < capture->exceptions_count; i++)
+		probe_free(capture->exceptions[i]);
+	capture->exceptions_count = 0;
+}
+
 void capture_free(struct capture *capture)
 {
 	if (!capture)
 		return;
+	detach_exceptions(capture);
+	free(capture->exceptions);
 	attachments_free(capture->attachments);
 	free(capture->losses);
 	ring_buffer__free(capture->ring);
@@ -374,6 +391,32 @@ int capture_attach(struct capture *capture, int fd, const char *path, const stru
 	return attachments_add(capture->attachments, fd, path, image);
 }
 
+int capture_attach_exceptions(struct capture *capture, int fd, const struct exception_site *sites,
+			      size_t count)
+{
+	struct probe **grown =
+		realloc(capture->exceptions, (capture->exceptions_count + 1) * sizeof(*grown));
+	uint64_t offsets[count], semaphores[count], cookies[count];
+	int err;
+
+	if (!grown)
+		return -ENOMEM;
+	capture->exceptions = grown;
+	for (size_t i = 0; i < count; i++) {
+		offsets[i] = sites[i].offset;
+		semaphores[i] = sites[i].semaphore;
+		cookies[i] = sites[i].cookie;
+	}
+	err = probe_attach(capture->bpf->progs.capture_exception,
+			   capture->multi ? bpf_program__fd(capture->bpf->progs.capture_exception) : -1, fd,
+			   offsets, semaphores, cookies, count, &grown[capture->exceptions_count]);
+	if (err)
+		return err;
+	capture->exceptions_count++;
+	capture->bpf->bss->exceptions_watched = 1;
+	return 0;
+}
+
 int capture_sample(struct capture *capture, const struct sampling *sampling)
 {
 	return attachments_sample(capture->attachments, sampling);
@@ -382,6 +425,7 @@ int capture_sample(struct capture *capture, const struct sampling *sampling)
 void capture_detach(struct capture *capture)
 {
 	attachments_detach(capture->attachments);
+	detach_exceptions(capture);
 }
 
 /* As in bpf/capture.bpf.c. */

@@ -47,6 +47,20 @@ int capture_attach(struct capture *capture, int fd, const char *path, const stru
 /** Switches recording off everywhere. What processes hold already can still be looked at. */
 void capture_detach(struct capture *capture);
 
+/* A probe of libstdc++: a place in a file, and what capture_exception() must know of it. */
+struct exception_site {
+	uint64_t offset;
+	uint64_t semaphore; /* 0: none */
+	uint64_t cookie;
+};
+
+/**
+ * From now on it is known which C++ exceptions are in flight in followed processes that throw with the
+ * code behind @fd, which has these probes. Returns 0 or a negative errno.
+ */
+int capture_attach_exceptions(struct capture *capture, int fd, const struct exception_site *sites,
+			      size_t count);
+
 /**
  * Changes what share is sampled, in all that is attached and will be. New bits are set before old ones
  * are taken back, so that no process passes through everything or nothing. Returns 0, or the first

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exceptions.h"
 #include "log.h"
 
 /* More files than that are not remembered, only read again each time. */
@@ -28,6 +29,7 @@ struct file {
 
 struct images {
 	struct capture *capture;
+	struct exceptions *exceptions;
 	struct file *buckets[BUCKETS];
 	size_t count;
 	size_t attached;
@@ -38,9 +40,15 @@ struct images *images_new(struct capture *capture)
 {
 	struct images *images = calloc(1, sizeof(*images));
 
-	if (images)
-		images->capture = capture;
-	return images;
+	if (!images)
+		return NULL;
+	images->capture = capture;
+	images->exceptions = exceptions_new(capture);
+	if (images->exceptions)
+		return images;
+	free(images);
+	errno = ENOMEM;
+	return NULL;
 }
 
 void images_free(struct images *images)
@@ -52,6 +60,8 @@ void images_free(struct images *images)
 			images->buckets[i] = file->next;
 			free(file);
 		}
+	if (images)
+		exceptions_free(images->exceptions);
 	free(images);
 }
 
@@ -125,6 +135,9 @@ const struct image *images_offer(struct images *images, const char *path, const 
 			*bucket = file;
 			images->count++;
 			images->attached += file->attached;
+			if (file->attached)
+				exceptions_wanted(images->exceptions);
+			exceptions_offer(images->exceptions, fd, name);
 		}
 	}
 	close(fd);

@@ -7,6 +7,7 @@
 
 #include "accounting.h"
 #include "assemble.h"
+#include "exception_type.h"
 #include "log.h"
 #include "process.h"
 #include "resource.h"
@@ -547,6 +548,49 @@ static void skip_records(struct intake *intake, struct stream *stream, const str
 	stream->process->gaps++;
 }
 
+/* What left the last span of the flush that follows, if it comes. */
+static int take_exception(struct intake *intake, const struct event *event, struct bytes body)
+{
+	struct process *process = get_process(intake, &event->process, event->time);
+	struct event_exception it;
+	char type[TYPE_NAME_MAX];
+	struct stream *stream;
+
+	if (body.size < sizeof(it))
+		return -EBADMSG;
+	memcpy(&it, body.data, sizeof(it));
+	if (!process || exception_type(&event->process, &it, type))
+		return 0;
+	stream = process_stream(&intake->processes, process, it.buffer_id);
+	if (!stream)
+		return 0;
+	free(stream->exception);
+	stream->exception = strdup(type);
+	stream->exception_position = it.position;
+	return 0;
+}
+
+static void name_exception(struct intake *intake, struct stream *stream, const struct flush *flush)
+{
+	struct bytes rest = flush->records, type;
+	struct record record;
+	const char *why;
+	bool found = false;
+
+	if (!stream->exception || flush->header.position < stream->exception_position)
+		return;
+	type = (struct bytes){(const uint8_t *)stream->exception, strlen(stream->exception)};
+	if (flush->header.position == stream->exception_position &&
+	    flush->header.reason == OTEL_FLUSH_UNWOUND)
+		while (rest.size && decode_record(&rest, &record, &why) != -EPROTO)
+			found = true;
+	if (found)
+		assembler_exception(intake->assembler, stream->process, stream, &record, type,
+				    intake->now);
+	free(stream->exception);
+	stream->exception = NULL;
+}
+
 static int take_flush(struct intake *intake, const struct event *event, struct bytes body)
 {
 	struct process *process = get_process(intake, &event->process, event->time);
@@ -574,6 +618,7 @@ static int take_flush(struct intake *intake, const struct event *event, struct b
 	clock_shift_learn(&process->shift, flush.header.clock_time, event->time);
 	accounting_counts(stream, flush.header.not_sampled, flush.header.dropped_starts);
 	if (news.seen) {
+		name_exception(intake, stream, &flush);
 		intake->counts.duplicates += flush.records.size != 0;
 		return 0;
 	}
@@ -592,6 +637,7 @@ static int take_flush(struct intake *intake, const struct event *event, struct b
 		starts = take_records(intake, stream, &flush, news.overlap, &complaint);
 		accounting_check(stream, flush.header.started_before + starts);
 	}
+	name_exception(intake, stream, &flush);
 	if (process->ended)
 		assembler_end(intake->assembler, process, process->ended_at);
 	process_weigh(&intake->processes, process);
@@ -633,6 +679,8 @@ int intake_event(struct intake *intake, const void *data, size_t size)
 	case EVENT_RUNS:
 		(void)get_process(intake, &event.process, event.time);
 		return 0;
+	case EVENT_EXCEPTION:
+		return take_exception(intake, &event, body);
 	default:
 		return -EBADMSG;
 	}

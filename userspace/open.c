@@ -233,11 +233,13 @@ static void put_event(struct open_span *span, const struct operation *operation,
 	add_event(span, time, event.name, scratch, event.dropped, verdict);
 }
 
-/* The text of a stack trace: the last event is written again, with it. */
-static void put_stack(struct open_span *span, const struct operation *operation,
-		      struct attributes *scratch, struct verdict *verdict)
+/*
+ * The last event is written again, with one more attribute; unless it has it, or has not @other. NULL: that
+ * does not matter.
+ */
+static void amend_event(struct open_span *span, const char *key, struct bytes text, const char *other,
+			struct attributes *scratch, struct verdict *verdict)
 {
-	static const char key[] = "exception.stacktrace";
 	struct attributes_limits all = {.most = UINT32_MAX, .most_bytes = OPEN_BYTES_MAX};
 	struct event_fields event;
 	struct wire_reader reader;
@@ -245,9 +247,6 @@ static void put_stack(struct open_span *span, const struct operation *operation,
 	struct blob copy = {0};
 	const char *why;
 
-	if (span->last_event == SIZE_MAX || (operation->flags & OTEL_RECORD_TIMED &&
-					     operation->time != span->last_event_time))
-		return;
 	reader = wire_reader((struct bytes){
 		.data = span->events.data + span->last_event,
 		.size = span->events.size - span->last_event,
@@ -262,17 +261,38 @@ static void put_stack(struct open_span *span, const struct operation *operation,
 	while (wire_next(&reader, &field) > 0)
 		if (field.number == 3)
 			put_attribute(scratch, EVENT_ATTRIBUTE_TAG, field.bytes, 0, &all, verdict);
-	if (!attributes_has(scratch, key)) {
+	if (!attributes_has(scratch, key) && (!other || attributes_has(scratch, other))) {
 		put_text_attribute(span, scratch, EVENT_ATTRIBUTE_TAG,
-				   span->limits->event_attributes, key,
-				   (const char *)operation->payload.data, operation->payload.size);
+				   span->limits->event_attributes, key, (const char *)text.data,
+				   text.size);
 		span->events.size = span->last_event;
 		span->n_events--;
 		add_event(span, event.time, event.name, scratch, event.dropped, verdict);
 	}
+	blob_free(&copy);
+}
+
+/* The text of a stack trace. */
+static void put_stack(struct open_span *span, const struct operation *operation,
+		      struct attributes *scratch, struct verdict *verdict)
+{
+	if (span->last_event == SIZE_MAX || (operation->flags & OTEL_RECORD_TIMED &&
+					     operation->time != span->last_event_time))
+		return;
+	amend_event(span, "exception.stacktrace", operation->payload, NULL, scratch, verdict);
 	/* One for each event. */
 	span->last_event = SIZE_MAX;
-	blob_free(&copy);
+}
+
+/* The type of an exception whose span could not know it: in its event, and as what the status says. */
+static void put_exception_type(struct open_span *span, const struct operation *operation,
+			       struct attributes *scratch, struct verdict *verdict)
+{
+	if (span->last_event != SIZE_MAX)
+		amend_event(span, "exception.type", operation->payload, "exception.escaped", scratch,
+			    verdict);
+	if (span->status == SPAN_ERROR && span->status_by == OTEL_STATUS_BY_HELPER && !span->message.size)
+		put_text(&span->message, operation->payload, verdict);
 }
 
 static void put_link(struct open_span *span, struct bytes body, struct attributes *scratch,
@@ -416,6 +436,9 @@ void open_apply(struct open_span *span, const struct operation *operation,
 		break;
 	case OTEL_RECORD_STACK:
 		put_stack(span, operation, scratch, verdict);
+		break;
+	case OPERATION_EXCEPTION:
+		put_exception_type(span, operation, scratch, verdict);
 		break;
 	}
 }

@@ -85,6 +85,9 @@ struct open_span {
 	bool merged; /* there were any */
 };
 
+/* Beside enum otel_record_kind: the type of the exception that leaves the span, as the kernel knew it. */
+#define OPERATION_EXCEPTION 255
+
 /* Something that was done to a span, without its time. */
 struct operation {
 	uint8_t kind; /* enum otel_record_kind */

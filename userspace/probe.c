@@ -35,7 +35,7 @@ struct probe {
 };
 
 static int attach_multi(int program, const char *path, const uint64_t *offsets,
-			const uint64_t *semaphores, size_t count)
+			const uint64_t *semaphores, const uint64_t *cookies, size_t count)
 {
 	struct multi_link link = {
 		.program = (uint32_t)program,
@@ -43,6 +43,7 @@ static int attach_multi(int program, const char *path, const uint64_t *offsets,
 		.path = (uintptr_t)path,
 		.offsets = (uintptr_t)offsets,
 		.semaphores = (uintptr_t)semaphores,
+		.cookies = (uintptr_t)cookies,
 		.count = (uint32_t)count,
 	};
 	long fd = syscall(__NR_bpf, BPF_LINK_CREATE, &link, sizeof(link));
@@ -55,11 +56,11 @@ bool probe_multi_works(const struct bpf_program *program)
 	const uint64_t offset = 0, semaphore = 0;
 
 	/* Kernels that know the link go as far as to see that this is no file. */
-	return attach_multi(bpf_program__fd(program), "/", &offset, &semaphore, 1) == -EBADF;
+	return attach_multi(bpf_program__fd(program), "/", &offset, &semaphore, NULL, 1) == -EBADF;
 }
 
 int probe_attach(struct bpf_program *program, int multi_fd, int fd, const uint64_t *offsets,
-		 const uint64_t *semaphores, size_t count, struct probe **out)
+		 const uint64_t *semaphores, const uint64_t *cookies, size_t count, struct probe **out)
 {
 	struct probe *probe = calloc(1, sizeof(*probe) + count * sizeof(*probe->links));
 	char path[64];
@@ -71,12 +72,14 @@ int probe_attach(struct bpf_program *program, int multi_fd, int fd, const uint64
 	/* The file itself, whatever its name is by now, and in whatever mount namespace. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (multi_fd >= 0) {
-		probe->multi_fd = attach_multi(multi_fd, path, offsets, semaphores, count);
+		probe->multi_fd = attach_multi(multi_fd, path, offsets, semaphores, cookies, count);
 		if (probe->multi_fd < 0)
 			err = probe->multi_fd;
 	}
 	for (size_t i = 0; multi_fd < 0 && !err && i < count; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, options, .ref_ctr_offset = semaphores[i]);
+		LIBBPF_OPTS(bpf_uprobe_opts, options,
+			    .ref_ctr_offset = semaphores ? semaphores[i] : 0,
+			    .bpf_cookie = cookies ? cookies[i] : 0);
 		struct bpf_link *link =
 			bpf_program__attach_uprobe_opts(program, -1, path, offsets[i], &options);
 

@@ -27,11 +27,11 @@ bool probe_multi_works(const struct bpf_program *program);
 
 /**
  * Attaches to @count places of the file behind @fd: offsets[i], with the semaphore at file offset
- * semaphores[i]. @multi_fd is the program if it was loaded for uprobe_multi; -1: @program is, by perf
- * events. Returns 0 or a negative errno.
+ * semaphores[i] and the cookie cookies[i]; both may be NULL. @multi_fd is the program if it was loaded for
+ * uprobe_multi; -1: @program is, by perf events. Returns 0 or a negative errno.
  */
 int probe_attach(struct bpf_program *program, int multi_fd, int fd, const uint64_t *offsets,
-		 const uint64_t *semaphores, size_t count, struct probe **out);
+		 const uint64_t *semaphores, const uint64_t *cookies, size_t count, struct probe **out);
 
 /**
  * Pins it: names are @name with a number behind. It stays attached then, whatever becomes of it here,

@@ -159,6 +159,7 @@ static void stream_remove(struct processes *processes, struct stream *stream)
 		stream->process->forgotten_buffer = stream->buffer_id;
 	stream->process->n_streams--;
 	processes->n_streams--;
+	free(stream->exception);
 	free(stream);
 }
 

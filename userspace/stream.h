@@ -45,6 +45,9 @@ struct stream {
 	struct blob pieces;
 	bool joining;
 	bool skipping; /* pieces of something whose beginning is missing or was dropped */
+	/* The type of the exception that leaves a span in the flush at this position. NULL: none. */
+	char *exception;
+	uint64_t exception_position;
 };
 
 /* What a flush brings. */

@@ -223,7 +223,7 @@ static void flush(struct fuzz *fuzz, struct input *in)
 static void raw(struct fuzz *fuzz, struct input *in)
 {
 	struct producer *p = pick(fuzz, in);
-	uint32_t kind = take_u8(in) % 7;
+	uint32_t kind = take_u8(in) % 10;
 	struct bytes body = take_bytes(in, take_u8(in) * 8u);
 
 	producer_life(p, fuzz->intake, kind, body.data, body.size);

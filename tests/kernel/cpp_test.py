@@ -173,10 +173,11 @@ def what_a_callable_throws_is_recorded_and_passed_on(play):
 @with_both_compilers
 def an_exception_that_leaves_a_block_marks_its_spans(play):
     spans = play("unwinding").spans
-    unknown = [{"exception.escaped": True}]
+    boom = [{"exception.type": "std::runtime_error", "exception.escaped": True}]
+    what = "std::runtime_error"
     for name, status, message, events in (
-            ("current", ERROR, "", unknown), ("not current", ERROR, "", unknown), ("cleaning up", UNSET, "", []),
-            ("nothing", UNSET, "", []), ("by hand", ERROR, "mine", unknown),
+            ("current", ERROR, what, boom), ("not current", ERROR, what, boom), ("cleaning up", UNSET, "", []),
+            ("nothing", UNSET, "", []), ("by hand", ERROR, "mine", boom),
             ("in a handler", UNSET, "", []), ("after", UNSET, "", [])):
         span = one(spans, name)
         equal((span.status, span.message, exceptions(span)), (status, message, events), name)

@@ -164,6 +164,7 @@ enum otel_flush_reason {
 	OTEL_FLUSH_OLD = 3, /* the oldest record is older than 100 ms */
 	OTEL_FLUSH_LIVE = 4,
 	OTEL_FLUSH_EXIT = 5, /* the thread ends */
+	OTEL_FLUSH_UNWOUND = 6, /* a C++ exception leaves the span of the last record */
 };
 
 struct otel_buffer {
@@ -185,7 +186,7 @@ struct otel_buffer {
 	/* `started` when the buffer was last emptied: the difference is what a lost flush loses. */
 	otel_u64 started_before;
 	otel_u32 thread_id; /* as the process sees it */
-	otel_u32 reserved32;
+	otel_u32 uncaught;  /* with OTEL_FLUSH_UNWOUND: C++ exceptions in flight on this thread */
 	otel_u64 reserved[3];
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_buffer) == 128, "ABI");

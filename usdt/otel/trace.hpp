@@ -29,8 +29,8 @@
  * use them in the expression that makes them.
  *
  * A destructor that runs because an exception leaves the block knows that, but not which one it is: the
- * span's status becomes Error, unless one was set, with an event "exception" that says no more than
- * exception.escaped. with_span() knows type and message, too.
+ * span's status becomes Error, unless one was set, with an event "exception", whose type the agent learns
+ * from libstdc++'s probes. with_span() knows the message, too.
  *
  * Nothing here throws, but for what with_span() passes on. Nothing allocates while nobody listens; and
  * while somebody does, only the name of an exception's type does.
@@ -788,15 +788,36 @@ OTEL_UNLIKELY_ void passed(otel_span *span, const std::exception *it, unsigned w
 	errno = saved;
 }
 
+/* Hands over what was written: which exception is in flight is known outside, but only as long as it is. */
+OTEL_UNLIKELY_ void hand_over([[maybe_unused]] int uncaught) noexcept
+{
+#ifdef __GLIBCXX__
+	otel_thread *thread = otel_thread_();
+	int saved = errno;
+	otel_writer_ w;
+
+	if (!thread || !otel_begin_(&w, thread))
+		return;
+	w.buffer->uncaught = static_cast<otel_u32>(uncaught);
+	otel_flush_(thread, w.buffer, OTEL_FLUSH_UNWOUND, 0);
+	otel_finish_(&w);
+	errno = saved;
+#endif
+}
+
 /* The span ends. If that is because an exception passes, says so. */
 OTEL_OUTLINE_ void unwound(owned *it) noexcept
 {
-	if (__builtin_expect(std::uncaught_exceptions() <= it->uncaught, 1) || thread_ends)
+	int uncaught = std::uncaught_exceptions();
+
+	if (__builtin_expect(uncaught <= it->uncaught, 1) || thread_ends)
 		return;
 	if (!(it->without & without_record))
 		record(&it->raw, nullptr, nullptr, {{"exception.escaped", true}});
 	if (!(it->without & without_status))
 		otel_status_(&it->raw, OTEL_ERROR, OTEL_STATUS_BY_HELPER, nullptr, 0);
+	if (it->without != (without_record | without_status))
+		hand_over(uncaught);
 }
 #endif
 
