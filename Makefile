@@ -176,8 +176,8 @@ kernels: test-deps ## Try the agent on other kernels in virtual machines (minute
 
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
-fuzz: ## Hostile events and headers, for FUZZ_SECONDS each
-	$(Q)mkdir -p $(BUILD)/fuzz/corpus/intake $(BUILD)/fuzz/corpus/propagation
+fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
+	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
 		$(filter-out userspace/main.c userspace/cmd_% userspace/agent.c userspace/follow.c userspace/capture.c userspace/capture_pin.c userspace/attachments.c userspace/probe.c \
@@ -185,8 +185,12 @@ fuzz: ## Hostile events and headers, for FUZZ_SECONDS each
 		$(addprefix exporter/,account.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
 		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c
+	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iuserspace -Iexporter -g -O1 -fsanitize=fuzzer,address,undefined \
+		-o $(BUILD)/fuzz/spool tests/fuzz/spool_fuzz.c userspace/log.c \
+		$(addprefix exporter/,account.c span.c spool.c spool_file.c tally.c) -lz
 	$(Q)$(BUILD)/fuzz/intake -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus/intake
 	$(Q)$(BUILD)/fuzz/propagation -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus/propagation
+	$(Q)TMPDIR=/dev/shm $(BUILD)/fuzz/spool -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus/spool
 
 # ---- Habits -------------------------------------------------------------------------------------
 

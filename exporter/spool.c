@@ -21,6 +21,7 @@
 #define SUFFIX ".otlp"
 #define NAME_BYTES (16 + sizeof(SUFFIX))
 #define BLOCK 4096u
+#define NUMBERS ((uint64_t)1 << 48) /* from there on the files are not ours */
 
 /* What is known of a batch takes memory, however small it is. */
 #define ENTRIES_MAX 1000000u
@@ -59,7 +60,7 @@ static bool number_of(const char *name, uint64_t *number)
 		return false;
 	*number = strtoull(name, NULL, 16);
 	name_of(*number, again);
-	return !strcmp(name, again) && *number < UINT64_MAX;
+	return !strcmp(name, again) && *number < NUMBERS;
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */
@@ -437,6 +438,8 @@ int spool_append(struct spool *spool, struct bytes request, uint32_t spans, bool
 	char name[NAME_BYTES];
 	int err;
 
+	if (spool->next >= NUMBERS)
+		return -EOVERFLOW;
 	name_of(spool->next, name);
 	err = write_file(spool, name, request, spans, sent);
 	if (err)
