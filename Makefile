@@ -168,6 +168,14 @@ chaos: test-deps ## Kill an application CHAOS_KILLS times in every way, and 10,0
 	$(Q)$(SUDO) env BUILD=$(BUILD) CHAOS_KILLS=$(CHAOS_KILLS) SHORT_LIVES=10000 \
 		python3 tests/kernel/run.py -v no_way_to_die live_a_millisecond
 
+.PHONY: flap
+flap: test-deps ## A receiver that goes up and down for a minute; no span may be lost
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)mkdir -p $(BUILD)/tests/interop
+	$(Q)$(CC) -O2 -std=gnu11 -D_GNU_SOURCE -o $(BUILD)/tests/interop/receiver tests/interop/receiver.c
+	$(Q)$(CC) -O2 -std=gnu11 -D_GNU_SOURCE -Iusdt -o $(BUILD)/tests/interop/producer tests/interop/producer.c -lpthread
+	$(Q)$(SUDO) $$(tests/interop/python_env.sh) tests/interop/flap.py --seconds 60 --rate 10000 $(BUILD)
+
 .PHONY: kernels
 kernels: test-deps ## Try the agent on other kernels in virtual machines (minutes)
 	$(Q)deploy/install-packages.sh $(call packages,tests/vm/packages.txt)

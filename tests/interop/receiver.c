@@ -6,7 +6,9 @@
  *
  * listens on 127.0.0.1 (port 0: any) and prints the port on a line of its own. The body of each
  * POST is appended to FILE, behind its length as 32 bits of this machine; receiver_dump.py reads
- * that. SIGTERM and SIGINT end it; then it prints "requests N bytes N".
+ * that. SIGTERM and SIGINT end it; then it prints "requests N bytes N". After SIGUSR1 it answers 503
+ * and wants a second's patience, after SIGUSR2 it takes requests and closes the connection without an
+ * answer; after SIGHUP all is well again.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,6 +40,7 @@ struct connection {
 static struct connection connections[MOST_CONNECTIONS];
 static size_t n_connections;
 static uint64_t requests, received;
+static enum { WELL, BUSY, SILENT } mood;
 static FILE *file;
 
 static void fail(const char *what)
@@ -112,11 +115,18 @@ static bool finish_request(struct connection *c)
 {
 	uint32_t size = (uint32_t)(c->needed - c->head);
 
+	if (mood == BUSY) {
+		reply(c, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+			 "Content-Length: 0\r\nConnection: close\r\n\r\n");
+		return false;
+	}
 	requests++;
 	received += size;
 	if (file && (fwrite(&size, sizeof(size), 1, file) != 1 ||
 		     fwrite(c->data + c->head, 1, size, file) != size || fflush(file)))
 		fail("write");
+	if (mood == SILENT)
+		return false;
 	/* What was sent behind it is the next one. */
 	c->size -= c->needed;
 	memmove(c->data, c->data + c->needed, c->size);
@@ -176,11 +186,27 @@ static int open_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (fd < 0)
 		fail("signalfd");
 	return fd;
+}
+
+/* Returns false if it is the end. */
+static bool take_signal(int signals)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		fail("signalfd");
+	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+		return false;
+	mood = info.ssi_signo == SIGUSR1 ? BUSY : info.ssi_signo == SIGUSR2 ? SILENT : WELL;
+	return true;
 }
 
 static void take_connection(int listener)
@@ -227,7 +253,7 @@ int main(int argc, char **argv)
 		}
 		if (fds[0].revents)
 			take_connection(listener);
-		if (fds[1].revents)
+		if (fds[1].revents && !take_signal(signals))
 			break;
 	}
 	printf("requests %" PRIu64 " bytes %" PRIu64 "\n", requests, received);

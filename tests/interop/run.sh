@@ -70,11 +70,13 @@ if [ "$(id -u)" -ne 0 ]; then
 	skip seeds "this is not root"
 	skip w3c "this is not root"
 	skip throughput "this is not root"
+	skip flap "this is not root"
 	skip collector "this is not root"
 else
 	suite seeds "$python" $here/seeds/run.py
 	suite w3c python3 $here/w3c/run.py
 	suite throughput "$python" $here/throughput.py --spans "$spans" "$build"
+	suite flap "$python" $here/flap.py "$build"
 	collector=$($here/collector_build.sh 2>"$programs/collector_build.log")
 	case $? in
 	0) suite collector "$python" $here/collector.py --spans "$spans" "$collector" "$build" ;;

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 
-from harness import Run, Seen, build, check, contains, direct, equal, named, run, test, wait_until
+from harness import AGENT, Run, Seen, build, check, contains, direct, equal, named, run, test, wait_until
 
 
 def refused(exporter, *words, options=()):
@@ -167,3 +167,78 @@ def a_collector_that_refuses_is_told_of():
     finally:
         collector.close()
     contains(done.err, "4 of 4 spans were not delivered: the receiver refused them", "what is said")
+
+
+# ---- The spool -----------------------------------------------------------------------------------
+
+
+def spool():
+    return os.path.join(Seen.folder, "spool")
+
+
+def absent():
+    return f"otlp=http://127.0.0.1:{unused_port()}/v1/traces"
+
+
+@test
+def what_no_collector_takes_is_kept_for_the_next_run():
+    options = ["-v", "--spool", spool()]
+    done = run([build("scenes_c", "scenes"), "nesting"], options, exporter=absent())
+    contains(done.err, f"4 spans are kept in {spool()} for the next run", "what is said")
+    check("not delivered" not in done.err, done.err)
+    collector = Collector()
+    try:
+        done = run(["true"], options, exporter=f"otlp=http://127.0.0.1:{collector.port}/v1/traces")
+    finally:
+        collector.close()
+    contains(done.err, "found 4 spans of a run before", "what is said")
+    contains(done.err, "4 spans exported of 4", "what is said")
+    bodies = b"".join(body for _, _, body in collector.requests)
+    for name in ("outer", "first", "second", "innermost"):
+        equal(bodies.count(name.encode()), 1, f"{name} in the requests")
+    equal(os.listdir(spool()), ["lock"], "what is left")
+
+
+@test
+def a_spool_that_is_not_safe_is_one_error_and_125():
+    options = ["--spool", spool()]
+    os.symlink(Seen.folder, spool())
+    refused(absent(), spool(), "symbolic link", options=options)
+    os.unlink(spool())
+    os.mkdir(spool())
+    os.chmod(spool(), 0o777)
+    refused(absent(), spool(), "not safe", "chmod 700", options=options)
+    refused(absent(), "No such file", options=["--spool", "/no/such/folder/spool"])
+
+
+@test
+def a_spool_of_no_use_is_one_error_and_125():
+    refused(f"otlp_file={Seen.folder}/spans", "--spool", "otlp", options=["--spool", spool()])
+    for size in ("1M", "-5M", "5X", "", "99999999999G"):
+        refused(absent(), "--spool-size", "4M", options=["--spool", spool(), "--spool-size", size])
+
+
+@test
+def two_agents_do_not_share_a_spool():
+    first = Run([build("people")], ["--spool", spool()], exporter=absent())
+    first.tell()
+    first.line("apart")  # it runs, so the agent is ready
+    refused(absent(), spool(), "in use by another otel-bpf", options=["--spool", spool()])
+    first.process.kill()
+    first.process.wait()
+    collector = Collector()
+    try:
+        run(["true"], ["--spool", spool()], exporter=f"otlp=http://127.0.0.1:{collector.port}/v1/traces")
+    finally:
+        collector.close()
+
+
+@test
+def when_the_disk_is_full_spans_wait_in_memory_and_all_are_accounted_for():
+    os.mkdir(spool(), 0o700)
+    command = [AGENT, "run", "-v", "-e", absent(), "--spool", spool(), "--", build("scenes_c", "scenes"), "ids"]
+    script = 'mount -t tmpfs -o size=4k,mode=700 none "$0" && exec "$@"'
+    done = Run(["unshare", "-m", "sh", "-c", script, spool(), *command], direct=True).wait()
+    equal(done.process.returncode, 0, "status")
+    contains(done.err, f"cannot write to the spool {spool()}: No space left on device", "what is said")
+    contains(done.err, "4000 of 4000 spans were not delivered", "what is said")
