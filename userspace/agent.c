@@ -60,14 +60,18 @@ struct agent {
 
 /* ---- Where the parts meet ---- */
 
-static bool on_span(void *self, struct span *span)
+static void on_span(void *self, struct span *span)
 {
 	struct agent *agent = self;
 
-	if (!settings_tracer_on(agent->settings, span->scope->name))
-		return false;
 	pipeline_submit(agent->pipeline, span);
-	return true;
+}
+
+static bool is_tracer_on(void *self, struct bytes name)
+{
+	const struct agent *agent = self;
+
+	return settings_tracer_on(agent->settings, name);
 }
 
 static void on_event(void *self, const void *event, size_t size)
@@ -257,6 +261,7 @@ static int start(struct agent *agent)
 		.max_open = MAX_OPEN_SPANS,
 		.limits = &limits,
 		.sink = {on_span, agent},
+		.tracers = {is_tracer_on, agent},
 		.stack_names = {on_stack, agent},
 	};
 	int err = settings_new(agent->options->settings, &agent->settings);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "hash.h"
+#include "left_out.h"
 #include "log.h"
 #include "open.h"
 #include "resource.h"
@@ -38,6 +39,7 @@ struct assembler {
 	struct attributes host;
 	struct scope *no_scope;
 	struct clock clock;
+	struct left_out *left_out; /* NULL: no span was, yet */
 	bool eviction_logged;
 };
 
@@ -266,6 +268,62 @@ static void open_account(struct assembler *as, struct process *process)
 	books->account = account_new(process->id.pid, books->name, as->options.exporters);
 }
 
+/* ---- Spans of tracers that are switched off -------------------------------------------------- */
+
+#define ANCESTORS_MAX 64 /* hostile ones may be their own */
+#define PARENT_FLAGS 0x300u
+
+static uint64_t process_number(const struct assembler *as, const struct process *process)
+{
+	return hash_bytes(as->secret, &process->id, sizeof(process->id)) | 1;
+}
+
+/* The nearest ancestor that is exported, as far as those between are known here. */
+static void find_parent(struct assembler *as, struct open_span *span)
+{
+	struct parent parent = {.flags = span->flags & PARENT_FLAGS};
+	uint64_t number = process_number(as, span->process), id;
+
+	memcpy(parent.id, span->parent_id, sizeof(parent.id));
+	for (int i = 0; i < ANCESTORS_MAX; i++) {
+		const struct open_span *open;
+
+		memcpy(&id, parent.id, sizeof(id));
+		open = id ? find(as, span->process, id) : NULL;
+		if (open && open->left_out) {
+			memcpy(parent.id, open->parent_id, sizeof(parent.id));
+			parent.flags = open->flags & PARENT_FLAGS;
+		} else if (!id || !left_out_find(as->left_out, number, id, &parent)) {
+			break;
+		}
+	}
+	memcpy(span->parent_id, parent.id, sizeof(parent.id));
+	span->flags = (span->flags & ~PARENT_FLAGS) | parent.flags;
+}
+
+/* Decided when it starts, as the application would: what is on its way stays what it is. */
+static void decide(struct assembler *as, struct open_span *span)
+{
+	const struct tracer_rules *rules = &as->options.tracers;
+
+	if (!rules->on || rules->on(rules->self, span->scope->name))
+		return;
+	if (!as->left_out)
+		as->left_out = left_out_new();
+	span->left_out = as->left_out != NULL;
+}
+
+static void leave_out(struct assembler *as, struct open_span *span)
+{
+	struct parent parent;
+
+	find_parent(as, span);
+	memcpy(parent.id, span->parent_id, sizeof(parent.id));
+	parent.flags = span->flags & PARENT_FLAGS;
+	left_out_add(as->left_out, process_number(as, span->process), span->id, &parent);
+	span->process->books->counts[BOOK_TRACER_OFF]++;
+}
+
 /* Hands it to the sink, ended or not, and forgets it. */
 static void finish(struct assembler *as, struct open_span *span)
 {
@@ -274,7 +332,14 @@ static void finish(struct assembler *as, struct open_span *span)
 	struct span *out = NULL;
 	bool pieces_missing;
 
+	if (span->left_out) {
+		leave_out(as, span);
+		discard(as, span);
+		return;
+	}
 	merge(as, span);
+	if (as->left_out)
+		find_parent(as, span);
 	/* Nobody counts what others wrote: a hole in the process's streams may have held some. */
 	if (span->shared && span->process_gaps != span->process->gaps)
 		span->damaged = true;
@@ -287,13 +352,12 @@ static void finish(struct assembler *as, struct open_span *span)
 	resource = resource_of(span->process, &as->host, as->options.service_name);
 	if (resource)
 		out = open_finish(span, resource);
-	if (!out) {
-		counts[BOOK_TABLE_FULL]++; /* no memory: the same as no room */
-	} else if (as->options.sink.submit(as->options.sink.self, out)) {
+	if (out) {
+		as->options.sink.submit(as->options.sink.self, out);
 		counts[BOOK_EXPORTING]++;
 		counts[BOOK_INCOMPLETE] += pieces_missing || !span->ended;
 	} else {
-		counts[BOOK_TRACER_OFF]++;
+		counts[BOOK_TABLE_FULL]++; /* no memory: the same as no room */
 	}
 	span_unref(out);
 	discard(as, span);
@@ -399,6 +463,7 @@ void assembler_free(struct assembler *as)
 	attributes_free(&as->scratch);
 	attributes_free(&as->host);
 	scope_unref(as->no_scope);
+	left_out_free(as->left_out);
 	free(as->buckets);
 	free(as);
 }
@@ -469,6 +534,7 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 	span->process_gaps = process->gaps;
 	span->stream_gaps = stream->gaps;
 	open_start(span, &start, &verdict);
+	decide(as, span);
 	set_offset(as, span, now);
 	inherit_offset(as, span);
 	if (record->header.flags & OTEL_RECORD_COUNTED)

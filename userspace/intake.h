@@ -23,8 +23,13 @@
 
 /* Where finished spans go. */
 struct span_sink {
-	/* Does not take over the reference. False: it is not wanted, its tracer is switched off. */
-	bool (*submit)(void *self, struct span *span);
+	void (*submit)(void *self, struct span *span); /* does not take over the reference */
+	void *self;
+};
+
+/* Whose spans are wanted: asked when one starts. */
+struct tracer_rules {
+	bool (*on)(void *self, struct bytes name); /* NULL: all are */
 	void *self;
 };
 
@@ -44,6 +49,7 @@ struct intake_options {
 	size_t exporters;	  /* how many slots the processes' accounts need */
 	const struct limits *limits; /* copied; NULL: the defaults */
 	struct span_sink sink;
+	struct tracer_rules tracers;
 	struct stack_names stack_names; /* .describe may be NULL: stack traces are left out */
 };
 

@@ -45,6 +45,7 @@ struct open_span {
 	bool started;
 	bool ended;
 	bool shared;  /* others may have written to it */
+	bool left_out; /* its tracer is switched off: will not be exported */
 	bool damaged; /* something that may have been part of it is missing */
 	uint64_t process_gaps;
 	uint64_t stream_gaps;

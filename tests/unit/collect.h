@@ -14,15 +14,15 @@
 struct collected {
 	struct span *spans[4096];
 	size_t n;
+	const char *off; /* the tracer that is switched off; NULL: none */
 };
 
-static inline bool collect_span(void *self, struct span *span)
+static inline void collect_span(void *self, struct span *span)
 {
 	struct collected *it = self;
 
 	if (it->n < 4096)
 		it->spans[it->n++] = span_ref(span);
-	return true;
 }
 
 static inline void collected_free(struct collected *it)
@@ -32,11 +32,19 @@ static inline void collected_free(struct collected *it)
 	it->n = 0;
 }
 
+static inline bool collect_tracer_on(void *self, struct bytes name)
+{
+	const struct collected *it = self;
+
+	return !it->off || name.size != strlen(it->off) || memcmp(name.data, it->off, name.size) != 0;
+}
+
 static inline struct intake *collect_new(struct collected *it, size_t max_open)
 {
 	const struct intake_options options = {
 		.max_open = max_open,
 		.sink = {.submit = collect_span, .self = it},
+		.tracers = {.on = collect_tracer_on, .self = it},
 	};
 
 	memset(it, 0, sizeof(*it));
