@@ -27,6 +27,7 @@
 #define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
 #define STOP_MS 5000u	     /* for what is on its way out at the end */
 #define DRAIN_NS 2000000000u /* for what is on its way in */
+#define LAST_LOOK_NS 1000000000u
 #define MAX_SOURCES 8
 #define FOLLOWED_MAX 65536u /* as the kernel side has it */
 
@@ -101,13 +102,11 @@ static void on_stack(void *self, const struct process_id *process, uint64_t at,
 	stacks_describe(agent->stacks, process, at, addresses, text);
 }
 
-static bool catch_up(void *self)
+static uint64_t written(void *self)
 {
 	struct agent *agent = self;
-	uint64_t end = capture_written(agent->capture);
 
-	(void)capture_read(agent->capture);
-	return capture_consumed(agent->capture) >= end;
+	return capture_written(agent->capture);
 }
 
 static void on_look(void *self, const void *event, size_t size)
@@ -230,9 +229,11 @@ static void tick(struct agent *agent)
 		agent->next_sweep = now + SWEEP_NS;
 	}
 	if (now >= agent->next_look) {
-		look_at_all(agent->look, now);
+		look_start(agent->look, now);
 		agent->next_look = now + LOOK_NS;
 	}
+	if (look_turn(agent->look, capture_consumed(agent->capture), now))
+		agent->busy = true; /* what is found waits for the ring to be read */
 }
 
 void agent_turn(struct agent *agent)
@@ -268,6 +269,12 @@ static int start(struct agent *agent)
 
 	if (err)
 		return err;
+	agent->look = look_new(on_look, written, agent);
+	if (!agent->look) {
+		err = -errno;
+		log_error("cannot start: %s", strerror(-err));
+		return err;
+	}
 	if (agent->options->pin)
 		err = pin_open(agent->options->pin, &agent->pin);
 	if (err)
@@ -281,17 +288,18 @@ static int start(struct agent *agent)
 		return err;
 	intake.exporters = pipeline_exporters(agent->pipeline);
 	agent->intake = intake_new(&intake);
-	agent->look = look_new(on_look, catch_up, agent);
 	agent->stacks = stacks_new();
 	agent->images = images_new(agent->capture);
 	agent->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!agent->intake || !agent->look || !agent->stacks || !agent->images || agent->epoll < 0) {
+	if (!agent->intake || !agent->stacks || !agent->images || agent->epoll < 0) {
 		err = -errno;
 		log_error("cannot start: %s", strerror(-err));
 		return err;
 	}
 	/* The ring has no reader of its own here: every turn reads it. */
 	err = agent_watch(agent, capture_fd(agent->capture), NULL, NULL);
+	if (!err)
+		err = agent_watch(agent, look_fd(agent->look), NULL, NULL);
 	if (!err && settings_fd(agent->settings) >= 0)
 		err = agent_watch(agent, settings_fd(agent->settings), on_settings, agent);
 	if (err)
@@ -448,6 +456,27 @@ static void drain(struct agent *agent)
 	}
 }
 
+/* What threads still hold, once more. */
+static void last_look(struct agent *agent)
+{
+	const struct timespec moment = {.tv_nsec = 500000};
+	uint64_t now = clock_now(), deadline = now + LAST_LOOK_NS;
+	int looks = 0;
+
+	/* One that is under way has been at some of them before. */
+	while (now < deadline) {
+		(void)look_turn(agent->look, capture_consumed(agent->capture), now);
+		if (!look_under_way(agent->look)) {
+			if (looks++)
+				return;
+			look_start(agent->look, now);
+		}
+		if (!capture_read(agent->capture))
+			nanosleep(&moment, NULL);
+		now = clock_now();
+	}
+}
+
 static void finish(struct agent *agent)
 {
 	struct report report = {
@@ -466,9 +495,8 @@ void agent_stop(struct agent *agent)
 {
 	capture_detach(agent->capture);
 	drain(agent);
-	/* What threads still hold then is looked at once more. */
-	agent->next_look = 0;
 	tick(agent);
+	last_look(agent);
 	/* What is noted as lost is believed once all that was in the ring by then is known. */
 	drain(agent);
 	if (capture_losses(agent->capture, on_lost, agent)) {

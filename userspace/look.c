@@ -2,65 +2,128 @@
 #include "look.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
+
+#include "log.h"
+#include "peek.h"
 
 #define BUCKETS 1024
-#define MAX_IMAGES 16	    /* of a process: the last ones whose anchor pointers we know */
-#define MAX_THREADS 131072u /* of a process: a list may loop */
+#define PROCESSES_MAX 131072u
+
+/* Answers that are waited for, and what was found and is not due yet. */
+#define ASKED_MAX 32u
+#define FOUND_BYTES_MAX ((size_t)8 << 20)
+
+/* Who did not answer: a reader was ended meanwhile. */
+#define SILENT_NS UINT64_C(5000000000)
+
+/* One whose memory did not come is left alone so long at first, and then longer. */
+#define STUCK_PAUSE_NS UINT64_C(10000000000)
+#define STUCK_SHIFT_MAX 6
+
+/* One that takes longer to read gets no more than a tenth of the reader's time. */
+#define LONG_NS 20000000u
+#define LONG_FACTOR 9
 
 struct looked_at {
 	struct looked_at *next;
 	struct process_id id;
-	bool gone;	 /* while it was looked at */
 	uint64_t anchor; /* 0: not known yet */
-	unsigned image_count;
-	uint64_t images[MAX_IMAGES];
+	uint32_t image_count;
+	uint32_t bucket;		  /* where to go on */
+	uint64_t images[PEEK_IMAGES_MAX]; /* the last ones that were told */
+	uint64_t not_before;
+	unsigned stuck; /* how often */
+};
+
+struct found {
+	struct found *next;
+	uint64_t written; /* the ring, when this was found */
+	size_t size;
+	uint8_t event[];
 };
 
 struct look {
 	look_fn found;
-	bool (*catch_up)(void *self);
+	uint64_t (*written)(void *self);
 	void *self;
-	bool looking; /* nobody is freed */
+	struct peek *peek;
+	bool broken;
 	struct looked_at *buckets[BUCKETS];
-	struct {
-		struct event event;
-		uint8_t flush[OTEL_FLUSH_MAX];
-	} copy;
+	size_t count;
+	/* This look: whom it is still to be at. */
+	uint32_t *pids;
+	size_t n_pids, pids_room, at;
+	struct process_id asked[ASKED_MAX];
+	unsigned first_asked, n_asked;
+	uint64_t heard;
+	struct found *first, **last;
+	size_t found_bytes;
+	struct peek_answer answer;
 };
 
-struct look *look_new(look_fn found, bool (*catch_up)(void *self), void *self)
+struct look *look_new(look_fn found, uint64_t (*written)(void *self), void *self)
 {
 	struct look *look = calloc(1, sizeof(*look));
+	int err;
 
-	if (look) {
-		look->found = found;
-		look->catch_up = catch_up;
-		look->self = self;
+	if (!look)
+		return NULL;
+	look->found = found;
+	look->written = written;
+	look->self = self;
+	look->last = &look->first;
+	err = peek_new(&look->peek);
+	if (err) {
+		free(look);
+		errno = -err;
+		return NULL;
 	}
 	return look;
 }
 
+static void drop_first(struct look *look)
+{
+	struct found *it = look->first;
+
+	look->first = it->next;
+	if (!look->first)
+		look->last = &look->first;
+	look->found_bytes -= it->size;
+	free(it);
+}
+
 void look_free(struct look *look)
 {
-	for (size_t i = 0; look && i < BUCKETS; i++)
+	if (!look)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++)
 		while (look->buckets[i]) {
 			struct looked_at *process = look->buckets[i];
 
 			look->buckets[i] = process->next;
 			free(process);
 		}
+	while (look->first)
+		drop_first(look);
+	free(look->pids);
+	peek_free(look->peek);
 	free(look);
 }
+
+int look_fd(const struct look *look)
+{
+	return peek_fd(look->peek);
+}
+
+/* ---- Processes ---- */
 
 static struct looked_at **find(struct look *look, uint32_t pid)
 {
 	struct looked_at **at = &look->buckets[pid % BUCKETS];
 
-	while (*at && ((*at)->gone || (*at)->id.pid != pid))
+	while (*at && (*at)->id.pid != pid)
 		at = &(*at)->next;
 	return at;
 }
@@ -69,12 +132,22 @@ static struct looked_at *find_or_add(struct look *look, uint32_t pid)
 {
 	struct looked_at **at = find(look, pid);
 
-	if (!*at) {
+	if (!*at && look->count < PROCESSES_MAX) {
 		*at = calloc(1, sizeof(**at));
-		if (*at)
+		if (*at) {
 			(*at)->id.pid = pid;
+			look->count++;
+		}
 	}
 	return *at;
+}
+
+/* The process that still is who it was. */
+static struct looked_at *find_same(struct look *look, const struct process_id *id)
+{
+	struct looked_at *process = *find(look, id->pid);
+
+	return process && !memcmp(&process->id, id, sizeof(*id)) ? process : NULL;
 }
 
 /* A child has what its parent had mapped, at the same places. */
@@ -91,16 +164,14 @@ static void inherit(struct look *look, struct looked_at *child, uint32_t parent_
 
 void look_event(struct look *look, const struct event *event)
 {
-	struct looked_at *process;
+	struct looked_at *process, **at;
 
 	if (event->kind == EVENT_EXIT) {
-		struct looked_at **at = find(look, event->process.pid);
-
+		at = find(look, event->process.pid);
 		process = *at;
-		if (process && look->looking) {
-			process->gone = true;
-		} else if (process) {
+		if (process) {
 			*at = process->next;
+			look->count--;
 			free(process);
 		}
 		return;
@@ -114,7 +185,8 @@ void look_event(struct look *look, const struct event *event)
 	process->id = event->process;
 	switch (event->kind) {
 	case EVENT_EXEC:
-		/* The new program's images may have been reported before: old addresses do no harm. */
+		/* The new program's images may have been reported before: old addresses do no harm.
+		 */
 		process->anchor = 0;
 		break;
 	case EVENT_FORK:
@@ -123,7 +195,8 @@ void look_event(struct look *look, const struct event *event)
 		break;
 	case EVENT_FLUSH:
 		if (event->size >= sizeof(struct otel_buffer))
-			process->anchor = ((const struct otel_buffer *)(const void *)(event + 1))->anchor;
+			process->anchor =
+				((const struct otel_buffer *)(const void *)(event + 1))->anchor;
 		break;
 	}
 }
@@ -133,108 +206,164 @@ void look_image(struct look *look, uint32_t pid, uint64_t address)
 	struct looked_at *process = find_or_add(look, pid);
 
 	if (process)
-		process->images[process->image_count++ % MAX_IMAGES] = address;
+		process->images[process->image_count++ % PEEK_IMAGES_MAX] = address;
 }
 
-/* Reads memory of the process. False: it is not there, or not all of it. */
-static bool peek(const struct looked_at *process, uint64_t address, void *to, size_t size)
+/* ---- Asking ---- */
+
+void look_start(struct look *look, uint64_t now)
 {
-	struct iovec local = {to, size}, remote = {(void *)(uintptr_t)address, size};
-
-	return process_vm_readv((pid_t)process->id.pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
-}
-
-/*
- * The position is read before and after the records: if it stays, the owner has only appended, and
- * what we have is whole.
- */
-static void look_at_buffer(struct look *look, const struct looked_at *process, uint64_t address,
-			   uint64_t now)
-{
-	struct otel_buffer *buffer = (struct otel_buffer *)(void *)look->copy.flush;
-	uint64_t position;
-
-	if (!peek(process, address, buffer, sizeof(*buffer)) || buffer->magic != OTEL_BUFFER_MAGIC ||
-	    !buffer->committed || buffer->committed > OTEL_FLUSH_MAX - sizeof(*buffer))
+	if (look->broken || look->at < look->n_pids || look->n_asked)
 		return;
-	if (!peek(process, address + sizeof(*buffer), buffer + 1, buffer->committed) ||
-	    !peek(process, address + offsetof(struct otel_buffer, position), &position,
-		  sizeof(position)) ||
-	    position != buffer->position)
-		return;
-	/* Not a reading of now: says nothing about the process's clock. */
-	buffer->clock_time = 0;
-	look->copy.event = (struct event){
-		.kind = EVENT_FLUSH,
-		.size = (uint32_t)sizeof(*buffer) + buffer->committed,
-		.process = process->id,
-		.thread = buffer->thread_id,
-		.time = now,
-	};
-	if (!look->catch_up(look->self))
-		return;
-	if (process->gone || process->id.execs != look->copy.event.process.execs)
-		return; /* the kernel side took it */
-	look->found(look->self, &look->copy, sizeof(look->copy.event) + look->copy.event.size);
+	look->at = look->n_pids = 0;
+	if (look->pids_room < look->count) {
+		free(look->pids);
+		look->pids = malloc(2 * look->count * sizeof(*look->pids));
+		look->pids_room = look->pids ? 2 * look->count : 0;
+	}
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct looked_at *it = look->buckets[i]; it; it = it->next)
+			/* Until the kernel has said who it is, what it holds would be of somebody
+			 * else. */
+			if (it->id.start_time && now >= it->not_before &&
+			    look->n_pids < look->pids_room)
+				look->pids[look->n_pids++] = it->id.pid;
+	look->heard = now;
 }
 
-static bool read_anchor(const struct looked_at *process, struct otel_anchor *anchor)
+static void ask(struct look *look)
 {
-	return peek(process, process->anchor, anchor, offsetof(struct otel_anchor, environment)) &&
-	       anchor->magic == OTEL_ANCHOR_MAGIC && anchor->version == OTEL_FORMAT_VERSION;
-}
+	while (look->at < look->n_pids && look->n_asked < ASKED_MAX &&
+	       look->found_bytes < FOUND_BYTES_MAX) {
+		const struct looked_at *process = *find(look, look->pids[look->at]);
+		struct peek_request request;
 
-static bool find_anchor(struct looked_at *process, struct otel_anchor *anchor)
-{
-	if (process->anchor && read_anchor(process, anchor))
-		return true;
-	for (unsigned i = 0; i < process->image_count && i < MAX_IMAGES; i++)
-		if (peek(process, process->images[i], &process->anchor, sizeof(process->anchor)) &&
-		    process->anchor && read_anchor(process, anchor))
-			return true;
-	process->anchor = 0;
-	return false;
-}
-
-static void look_at(struct look *look, struct looked_at *process, uint64_t now)
-{
-	static struct otel_anchor anchor;
-	unsigned threads = 0;
-
-	/* Until the kernel has said who it is, what it holds would be of somebody else. */
-	if (!process->id.start_time || !find_anchor(process, &anchor))
-		return;
-	for (unsigned i = 0; i < OTEL_ANCHOR_BUCKETS; i++) {
-		struct otel_thread thread;
-
-		for (uint64_t at = anchor.threads[i]; at; at = thread.next) {
-			if (threads++ >= MAX_THREADS || !peek(process, at, &thread, sizeof(thread)) ||
-			    thread.magic != OTEL_THREAD_MAGIC)
-				break;
-			for (unsigned k = 0; k < sizeof(thread.buffers) / sizeof(*thread.buffers); k++)
-				if (thread.buffers[k] && !process->gone)
-					look_at_buffer(look, process, thread.buffers[k], now);
+		if (!process || !process->id.start_time) {
+			look->at++;
+			continue;
 		}
+		request = (struct peek_request){
+			.process = process->id,
+			.anchor = process->anchor,
+			.image_count = process->image_count,
+			.bucket = process->bucket,
+		};
+		memcpy(request.images, process->images, sizeof(request.images));
+		if (peek_ask(look->peek, &request))
+			return;
+		look->asked[(look->first_asked + look->n_asked++) % ASKED_MAX] = process->id;
+		look->at++;
 	}
 }
 
-void look_at_all(struct look *look, uint64_t now)
+/* All requests up to the one of @id are done with. */
+static void answered(struct look *look, const struct process_id *id)
 {
-	look->looking = true;
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct looked_at *process = look->buckets[i]; process; process = process->next)
-			if (!process->gone)
-				look_at(look, process, now);
-	look->looking = false;
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct looked_at **at = &look->buckets[i]; *at;) {
-			struct looked_at *process = *at;
+	unsigned i = 0;
 
-			if (!process->gone) {
-				at = &process->next;
-				continue;
-			}
-			*at = process->next;
-			free(process);
-		}
+	while (i < look->n_asked &&
+	       memcmp(&look->asked[(look->first_asked + i) % ASKED_MAX], id, sizeof(*id)))
+		i++;
+	if (i == look->n_asked)
+		return;
+	look->first_asked = (look->first_asked + i + 1) % ASKED_MAX;
+	look->n_asked -= i + 1;
+}
+
+static void stuck(struct looked_at *process, uint64_t now)
+{
+	unsigned shift = process->stuck < STUCK_SHIFT_MAX ? process->stuck : STUCK_SHIFT_MAX;
+
+	if (!process->stuck++)
+		log_error("process %u: what it holds could not be read within a second; it is "
+			  "looked at "
+			  "less often (is its memory of a file system that does not answer?)",
+			  process->id.pid);
+	process->not_before = now + (STUCK_PAUSE_NS << shift);
+}
+
+static void keep(struct look *look)
+{
+	size_t size = sizeof(look->answer.found.event) + look->answer.found.event.size;
+	struct found *it = malloc(sizeof(*it) + size);
+
+	if (!it)
+		return; /* the next look finds it again */
+	it->next = NULL;
+	it->written = look->written(look->self);
+	it->size = size;
+	memcpy(it->event, &look->answer.found, size);
+	*look->last = it;
+	look->last = &it->next;
+	look->found_bytes += size;
+}
+
+static void take_answer(struct look *look, uint64_t now)
+{
+	const struct peek_answer *answer = &look->answer;
+	struct looked_at *process;
+
+	look->heard = now;
+	if (answer->kind == PEEK_FOUND) {
+		keep(look);
+		return;
+	}
+	answered(look, &answer->process);
+	process = find_same(look, &answer->process);
+	if (!process)
+		return;
+	if (answer->kind == PEEK_STUCK) {
+		stuck(process, now);
+		return;
+	}
+	process->bucket = answer->bucket;
+	if (answer->anchor)
+		process->anchor = answer->anchor;
+	if (answer->took > LONG_NS)
+		process->not_before = now + LONG_FACTOR * answer->took;
+}
+
+static void take_answers(struct look *look, uint64_t now)
+{
+	int err = 0;
+
+	while (look->found_bytes < FOUND_BYTES_MAX) {
+		err = peek_answer(look->peek, &look->answer);
+		if (err)
+			break;
+		take_answer(look, now);
+	}
+	if (err == -EPIPE) {
+		log_error("nobody is left to look at what quiet threads hold: "
+			  "it is recorded when they go on, or end");
+		look->broken = true;
+	}
+	if (look->broken || (look->n_asked && now - look->heard > SILENT_NS)) {
+		look->n_asked = 0;
+		look->at = look->n_pids;
+	}
+}
+
+/* ---- Handing over ---- */
+
+bool look_under_way(const struct look *look)
+{
+	return look->first || look->n_asked || look->at < look->n_pids;
+}
+
+bool look_turn(struct look *look, uint64_t consumed, uint64_t now)
+{
+	if (!look->broken && (look->at < look->n_pids || look->n_asked)) {
+		ask(look);
+		take_answers(look, now);
+	}
+	while (look->first && look->first->written <= consumed) {
+		const struct event *event = (const struct event *)(const void *)look->first->event;
+
+		/* Else the kernel side took it. */
+		if (find_same(look, &event->process))
+			look->found(look->self, event, look->first->size);
+		drop_first(look);
+	}
+	return look->first;
 }

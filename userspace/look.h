@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looks at the buffers of followed processes from outside: no record older than a second exists only
- * in an application's memory, also not that of a thread that has gone quiet. Only reads, never stops
- * or writes to a process; what it finds there is hostile until checked.
+ * Looks at the buffers of followed processes from outside: no record older than a second exists
+ * only in an application's memory, also not that of a thread that has gone quiet. Only reads, never
+ * stops or writes to a process; what it finds there is hostile until checked. Nothing here waits: a
+ * process whose memory does not come in time, or takes long to read, is left alone for a while.
  *
  * Single-threaded.
  */
@@ -21,20 +22,33 @@ struct look;
 typedef void (*look_fn)(void *self, const void *event, size_t size);
 
 /**
- * @catch_up reads all that is in the ring: what a thread has handed over must be known before what it
- * still holds, or it would be taken for old. False: that would take too long, and what was found is not
- * taken. Returns NULL and sets errno (ENOMEM). Free with look_free().
+ * Forks: to be called before there are threads, or descriptors that a process which hangs should
+ * not hold. @written says how far the ring has been written: what a thread has handed over must be
+ * known before what it still holds, or it would be taken for old. Returns NULL and sets errno. Free
+ * with look_free().
  */
-struct look *look_new(look_fn found, bool (*catch_up)(void *self), void *self);
+struct look *look_new(look_fn found, uint64_t (*written)(void *self), void *self);
 void look_free(struct look *look);
 
-/** Keeps track of processes: to be given every event of the ring, also while catching up. */
+/** A descriptor for epoll: readable when look_turn() has something to do. */
+int look_fd(const struct look *look);
+
+/** Keeps track of processes: to be given every event of the ring. */
 void look_event(struct look *look, const struct event *event);
 
 /** An image of @pid keeps the address of its anchor at @address. */
 void look_image(struct look *look, uint32_t pid, uint64_t address);
 
-/** Looks at all of them. @now: CLOCK_MONOTONIC in nanoseconds. */
-void look_at_all(struct look *look, uint64_t now);
+/** Begins to look at all of them, unless a look is under way. @now: CLOCK_MONOTONIC. */
+void look_start(struct look *look, uint64_t now);
+
+/**
+ * Goes on with it, and hands over what was found before the ring had been written as far as it has
+ * been read now, @consumed. True: something waits for that.
+ */
+bool look_turn(struct look *look, uint64_t consumed, uint64_t now);
+
+/** Is there anything that the last look has yet to read, or to hand over? */
+bool look_under_way(const struct look *look);
 
 #endif

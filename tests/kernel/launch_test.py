@@ -351,7 +351,8 @@ def wait_status(terminal):
 
 
 def tree(pid):
-    found = children(pid)
+    """All below it that a terminal has to do with: who looks at quiet threads has left its session."""
+    found = [child for child in children(pid) if os.getsid(child) == os.getsid(pid)]
     return found + [p for child in found for p in tree(child)]
 
 

@@ -8,8 +8,8 @@ import time
 from harness import Run, build, check, children, equal, named, run, test, wait_until
 
 
-def flooded(ring, flooders=2, milliseconds=700):
-    done = run([build("flood"), str(flooders), str(milliseconds)], ("--ring-size", ring, "-v"))
+def flooded(ring, pause, flooders=2, milliseconds=700):
+    done = run([build("flood"), str(flooders), str(milliseconds), str(pause)], ("--ring-size", ring, "-v"))
     started = {int(pid): (kind, int(n)) for kind, pid, n in (line.split() for line in done.out.splitlines())}
     arrived = {}
     with open(done.file, encoding="utf-8") as file:  # too many to look at each
@@ -19,12 +19,12 @@ def flooded(ring, flooders=2, milliseconds=700):
     return done, started, arrived
 
 
-def check_flooded(ring):
-    done, started, arrived = flooded(ring)
+def check_flooded(ring, pause=1000):
+    done, started, arrived = flooded(ring, pause)
     equal(len(started), 3, "processes")
     for pid, (kind, n) in started.items():
         if kind == "modest":
-            check(n > 100, f"only {n} spans of the modest process")
+            check(n > 30, f"only {n} spans of the modest process")
             equal(arrived.get(pid), n, "spans of the modest process")
     lost = {int(pid): int(n) for pid, n in re.findall(r"process (\d+) \(flood\): (\d+) of", done.err)}
     check(lost, "nothing was lost: this was no overload")
@@ -40,7 +40,7 @@ def a_modest_process_loses_nothing_while_two_others_flood_the_ring():
 
 @test
 def a_modest_process_loses_nothing_while_two_others_flood_the_smallest_ring():
-    check_flooded("64K")
+    check_flooded("64K", 10000)  # the agent may be away for as long as others have the processor
 
 
 @test

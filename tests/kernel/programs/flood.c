@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * flood FLOODERS MILLISECONDS: so many processes that make spans as fast as they can, and one that
- * makes one a millisecond. Prints "KIND PID SPANS" for each: what they have started.
+ * flood FLOODERS MILLISECONDS [PAUSE]: so many processes that make spans as fast as they can, and one
+ * that makes one each PAUSE microseconds (1,000). Prints "KIND PID SPANS" for each: what they have started.
  */
 #include <otel/trace.h>
 #include <stdint.h>
@@ -49,13 +49,13 @@ static void play(const char *kind, uint64_t until, int pause_us)
 
 int main(int argc, char **argv)
 {
-	int flooders = argc == 3 ? atoi(argv[1]) : 2;
-	uint64_t until = now_ms() + (uint64_t)(argc == 3 ? atoi(argv[2]) : 1000);
+	int flooders = argc > 2 ? atoi(argv[1]) : 2, pause_us = argc > 3 ? atoi(argv[3]) : 1000;
+	uint64_t until = now_ms() + (uint64_t)(argc > 2 ? atoi(argv[2]) : 1000);
 	int status = 0, one_status;
 
 	for (int i = 0; i <= flooders; i++)
 		if (!fork())
-			play(i ? "flood" : "modest", until, i ? 0 : 1000);
+			play(i ? "flood" : "modest", until, i ? 0 : pause_us);
 	while (wait(&one_status) > 0)
 		status |= one_status;
 	return status != 0;

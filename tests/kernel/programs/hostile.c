@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hostile HOW: a process that writes whatever it likes into its buffers and hands it over, while a
- * child of it behaves. Nothing of that may hurt the agent or the child's spans.
+ * hostile HOW [held]: a process that writes whatever it likes into its buffers and hands it over,
+ * while a child of it behaves, and another one, if asked for, holds what has to be looked for.
+ * Nothing of that may hurt the agent or the children's spans.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <otel/trace.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static otel_tracer tracer = OTEL_TRACER("hostile", "1");
+
+static volatile uint64_t *victim; /* shared with the child */
 
 static void ordinary(const char *name, int count)
 {
@@ -220,24 +232,280 @@ static void greedy(void)
 	b->buffer_id = id;
 }
 
+/* A page that nobody ever brings: whoever reads it waits forever. */
+static char *page_that_never_comes(void)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+	long fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	char *page = (char *)mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				  -1, 0);
+
+	if (fd < 0 || page == MAP_FAILED || ioctl((int)fd, UFFDIO_API, &api)) {
+		perror("userfaultfd");
+		exit(3);
+	}
+	range.range.start = (uint64_t)page;
+	range.range.len = 65536;
+	if (ioctl((int)fd, UFFDIO_REGISTER, &range)) {
+		perror("userfaultfd");
+		exit(3);
+	}
+	return page;
+}
+
+/* Says so, and waits until somebody ends it. */
+static void wait_to_be_ended(void)
+{
+	printf("ready\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+static void never_anchor(void)
+{
+	ordinary("before the page", 1);
+	buffer()->anchor = (otel_u64)page_that_never_comes();
+	ordinary("with the page", 1);
+	wait_to_be_ended();
+}
+
+static void never_buffer(void)
+{
+	ordinary("before the page", 1);
+	otel_bpf_thread_v1->buffers[1] = (otel_u64)page_that_never_comes();
+	wait_to_be_ended();
+}
+
+/* Hands over, and has the kernel copy, what is not there, or is a device's. */
+static void devices(void)
+{
+	int zero = open("/dev/zero", O_RDWR), mem = open("/dev/urandom", O_RDONLY);
+	char *page = page_that_never_comes();
+	char *device = (char *)mmap(NULL, 65536, PROT_READ, MAP_PRIVATE, zero, 0);
+	char *gone = (char *)mmap(NULL, 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)mem;
+	munmap(gone, 65536);
+	for (int i = 0; i < 100; i++) {
+		hand_over(page, 4096);
+		hand_over(device, 4096);
+		hand_over(gone, 4096);
+		/* The header is there, the rest is not. */
+		hand_over((const char *)buffer() + 65536 - 4096, 16384);
+	}
+}
+
+/* 100,000 threads in the list, each with a buffer, and the last one leads to the first. */
+static void crowd(void)
+{
+	enum { THREADS = 100000 };
+	struct otel_thread *threads = (struct otel_thread *)calloc(THREADS, sizeof(*threads));
+	struct otel_anchor *a = anchor();
+
+	if (!threads)
+		exit(3);
+	for (int i = 0; i < THREADS; i++) {
+		threads[i] = *otel_bpf_thread_v1;
+		threads[i].next = (otel_u64)&threads[(i + 1) % THREADS];
+	}
+	for (unsigned i = 0; i < OTEL_ANCHOR_BUCKETS; i++)
+		a->threads[i] = (otel_u64)&threads[i];
+	buffer()->committed = 16000;
+	wait_to_be_ended();
+}
+
+static void *flip(void *unused)
+{
+	volatile struct otel_buffer *b = (volatile struct otel_buffer *)unused;
+
+	for (;;) {
+		uint64_t what = some();
+		otel_u32 magic = b->magic, committed = b->committed;
+		otel_u64 position = b->position, id = b->buffer_id;
+
+		switch (what % 6) {
+		case 0:
+			b->committed = (otel_u32)what;
+			break;
+		case 1:
+			b->position = what;
+			break;
+		case 2:
+			b->magic = 0;
+			break;
+		case 3:
+			b->buffer_id = what | 1;
+			break;
+		case 4:
+			((volatile char *)(b + 1))[what % 8000] = (char)(what >> 32);
+			break;
+		case 5:
+			b->header_size = (otel_u16)what;
+			break;
+		}
+		b->magic = magic;
+		b->committed = committed;
+		b->position = position;
+		b->buffer_id = id;
+		b->header_size = sizeof(*b);
+	}
+	return NULL;
+}
+
+/* One thread changes the header while another hands the buffer over, and while it is looked at. */
+static void changing(void)
+{
+	struct otel_buffer *b = buffer();
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, flip, b);
+	for (int i = 0; i < 20000; i++) {
+		hand_over(b, sizeof(*b) + (some() % 8000 & ~7ull));
+		if (i % 1000 == 0)
+			usleep(50000);
+	}
+	_exit(0);
+}
+
+/* The id of a span that the child has open: only it can change that. */
+static void forged(void)
+{
+	struct otel_buffer *b = buffer();
+
+	while (!*victim)
+		usleep(1000);
+	for (int round = 0; round < 100; round++) {
+		struct otel_record *r = (struct otel_record *)(void *)(b + 1);
+		struct otel_end *e = (struct otel_end *)(void *)(r + 1);
+
+		memset(r, 0, sizeof(*r) + sizeof(*e));
+		r->size = sizeof(*r) + sizeof(*e);
+		r->kind = round % 2 ? OTEL_RECORD_END : OTEL_RECORD_STATUS;
+		r->flags = round % 2 ? 0 : OTEL_RECORD_TIMED;
+		memcpy(r->span_id, (const void *)victim, sizeof(*victim));
+		e->time = 1;
+		((char *)(r + 1))[8] = 2; /* of a STATUS: Error */
+		b->committed = r->size;
+		hand_over(b, sizeof(*b) + r->size);
+		b->position += r->size;
+		b->committed = 0;
+	}
+	*victim = 0;
+}
+
+/* Times that cannot be, counts that jump. */
+static void times(void)
+{
+	static const uint64_t when[] = {0,	   1, 1000, 1ull << 62, 1ull << 63, UINT64_MAX - 1,
+					UINT64_MAX};
+	struct otel_buffer *b = buffer();
+
+	for (size_t i = 0; i < sizeof(when) / sizeof(*when); i++)
+		for (size_t k = 0; k < sizeof(when) / sizeof(*when); k++) {
+			otel_span span = otel_start(&tracer, "time", otel_time(when[k]));
+
+			b->clock_time = when[i];
+			b->started += 1ull << 40;
+			b->not_sampled += 1ull << 40;
+			b->dropped_starts += 1ull << 40;
+			otel_end_at(span, when[i]);
+			hand_over(b, sizeof(*b) + b->committed);
+			b->position += b->committed;
+			b->committed = 0;
+		}
+}
+
+/* A million spans that never end. */
+static void million(void)
+{
+	for (int i = 0; i < 1000000; i++)
+		(void)otel_start(&tracer, "never ends", otel_int("i", i));
+	hand_over(buffer(), sizeof(struct otel_buffer) + buffer()->committed);
+	buffer()->committed = 0;
+	ordinary("after", 1);
+}
+
+/* Stack traces that lead nowhere, of files that make no sense. */
+static void stacks(void)
+{
+	struct otel_buffer *b = buffer();
+
+	for (int i = 0; i < 500; i++) {
+		OTEL_SPAN(span, &tracer, "stack");
+		struct otel_record *r;
+		uint64_t *at;
+
+		otel_event(span, "exception", otel_str("exception.type", "Hostile"));
+		r = (struct otel_record *)(void *)((char *)(b + 1) + b->committed);
+		memset(r, 0, sizeof(*r));
+		r->size = sizeof(*r) + 8 * 1000;
+		if (b->committed + r->size > b->capacity)
+			continue;
+		r->kind = OTEL_RECORD_STACK;
+		r->flags = OTEL_RECORD_COUNTED;
+		memcpy(r->span_id, span.context.span_id, 8);
+		at = (uint64_t *)(void *)(r + 1);
+		for (int k = 0; k < 1000; k++)
+			at[k] = k % 3 ? some() : (uint64_t)ordinary + some() % 65536;
+		b->committed += r->size;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*play)(void);
-	} hows[] = {{"garbage", garbage}, {"flipped", flipped}, {"lengths", lengths}, {"headers", headers},
-		    {"wild", wild}, {"lists", lists}, {"greedy", greedy}};
-	pid_t pid = fork();
+	} hows[] = {{"garbage", garbage},
+		    {"flipped", flipped},
+		    {"lengths", lengths},
+		    {"headers", headers},
+		    {"wild", wild},
+		    {"lists", lists},
+		    {"greedy", greedy},
+		    {"never_anchor", never_anchor},
+		    {"never_buffer", never_buffer},
+		    {"devices", devices},
+		    {"crowd", crowd},
+		    {"changing", changing},
+		    {"forged", forged},
+		    {"times", times},
+		    {"million", million},
+		    {"stacks", stacks}};
+	pid_t pid;
 	int status = 0;
 
+	victim = (volatile uint64_t *)mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (victim == MAP_FAILED)
+		return 3;
+	/* A thread that holds what only a look from outside finds. */
+	if (argc == 3 && !fork()) {
+		OTEL_SPAN(outer, &tracer, "stays open");
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		ordinary("held", 1);
+		for (;;)
+			pause();
+	}
+	pid = fork();
 	if (!pid) {
 		ordinary("good", 200);
+		if (argc >= 2 && !strcmp(argv[1], "forged")) {
+			OTEL_SPAN(span, &tracer, "victim");
+
+			memcpy((void *)(uintptr_t)victim, span.context.span_id, sizeof(*victim));
+			while (*victim)
+				usleep(1000);
+		}
 		usleep(100000);
 		ordinary("good", 200);
 		exit(0);
 	}
 	ordinary("before", 1);
-	for (size_t i = 0; argc == 2 && i < sizeof(hows) / sizeof(*hows); i++)
+	for (size_t i = 0; argc >= 2 && i < sizeof(hows) / sizeof(*hows); i++)
 		if (!strcmp(hows[i].name, argv[1]))
 			hows[i].play();
 	waitpid(pid, &status, 0);
