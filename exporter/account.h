@@ -28,7 +28,7 @@ enum account_count {
 	ACCOUNT_UNDELIVERED, /* dropped: no receiver until the retries or the deadline were over */
 	ACCOUNT_SPOOL_DROPPED, /* dropped: the oldest in a spool that was full */
 	ACCOUNT_SPOOL_CORRUPT, /* dropped: could not be read back from the spool */
-	ACCOUNT_SPOOLED,       /* on disk now */
+	ACCOUNT_SPOOLED,       /* on disk now; or went there, when too many processes' are */
 	ACCOUNT_WAITING_BYTES, /* of memory, in the exporter's queue now */
 	ACCOUNT_COUNTS,
 };

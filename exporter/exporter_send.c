@@ -99,7 +99,7 @@ static void settle_entry(struct exporter *ex, size_t rejected)
 	size_t slot = ex->options.slot, n = ex->entry->spans;
 	struct tally tally;
 
-	store_remove(ex, ex->entry, &tally);
+	spool_remove(ex->options.spool, ex->entry, &tally);
 	ex->entry = NULL;
 	pthread_mutex_lock(&ex->lock);
 	ex->counts.exported += n - rejected;

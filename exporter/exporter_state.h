@@ -124,9 +124,6 @@ void store(struct exporter *ex);
 /** The entry could not be read: counts it, and removes it. */
 void store_corrupt(struct exporter *ex, struct spool_entry *entry);
 
-/** Takes an entry out of the spool; the tally is the caller's. */
-void store_remove(struct exporter *ex, struct spool_entry *entry, struct tally *tally);
-
 /** Notes in the counts how much is in the spool. With the lock held. */
 void store_note(struct exporter *ex);
 

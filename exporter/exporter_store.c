@@ -12,6 +12,7 @@
 #define STORE_BYTES (8u << 20)
 #define STORE_AGAIN_MS 1000 /* after an error */
 #define STORE_BATCHES 16    /* at a time */
+#define SHARES_MAX 65536    /* of processes, in batches on disk */
 
 uint64_t store_due(struct exporter *ex, uint64_t now)
 {
@@ -46,13 +47,6 @@ void store_note(struct exporter *ex)
 	ex->counts.spool_bytes = counts.bytes;
 }
 
-void store_remove(struct exporter *ex, struct spool_entry *entry, struct tally *tally)
-{
-	*tally = entry->tally;
-	entry->tally = (struct tally){0};
-	spool_remove(ex->options.spool, entry);
-}
-
 /* It is in the spool no more, and was not delivered. */
 static void lose(struct exporter *ex, struct spool_entry *entry, enum account_count why,
 		 uint64_t *count)
@@ -60,7 +54,7 @@ static void lose(struct exporter *ex, struct spool_entry *entry, enum account_co
 	size_t n = entry->spans;
 	struct tally tally;
 
-	store_remove(ex, entry, &tally);
+	spool_remove(ex->options.spool, entry, &tally);
 	pthread_mutex_lock(&ex->lock);
 	*count += n;
 	tally_subtract(&tally, ex->options.slot, ACCOUNT_SPOOLED);
@@ -96,6 +90,19 @@ static int make_room(struct exporter *ex, size_t size)
 	return 0;
 }
 
+/*
+ * What is known of processes must not grow as long as others start: from some number on, their
+ * accounts have the spans as spooled for good.
+ */
+static int keep_tally(struct exporter *ex, const struct tally *tally, struct tally *out)
+{
+	struct spool_counts counts;
+
+	spool_counts(ex->options.spool, &counts);
+	*out = (struct tally){0};
+	return counts.shares + tally->n > SHARES_MAX ? 0 : tally_keep(tally, out);
+}
+
 static int append(struct exporter *ex, const struct batch *batch, bool sent,
 		  struct spool_entry **entry)
 {
@@ -103,7 +110,7 @@ static int append(struct exporter *ex, const struct batch *batch, bool sent,
 	int err = make_room(ex, batch->request.size);
 
 	if (!err)
-		err = tally_keep(&batch->tally, &tally);
+		err = keep_tally(ex, &batch->tally, &tally);
 	if (err)
 		return err;
 	err = spool_append(ex->options.spool, batch->request, (uint32_t)batch->n, sent, &tally,

@@ -310,22 +310,29 @@ int spool_open(const char *path, uint64_t budget, struct spool **out)
 	return 0;
 }
 
+/* Its tally is no longer its own. */
 static void forget(struct spool *spool, struct spool_entry *entry)
 {
 	spool->counts.spans -= entry->spans;
 	spool->counts.batches--;
 	spool->counts.bytes -= bytes_on_disk(entry->size);
+	spool->counts.shares -= entry->tally.n;
 	list_remove(&entry->order);
-	tally_drop(&entry->tally);
 	free(entry);
 }
 
 void spool_close(struct spool *spool)
 {
+	struct spool_entry *entry;
+	struct tally tally;
+
 	if (!spool)
 		return;
-	while (!list_empty(&spool->entries))
-		forget(spool, spool_first(spool));
+	while ((entry = spool_first(spool))) {
+		tally = entry->tally;
+		forget(spool, entry);
+		tally_drop(&tally);
+	}
 	if (spool->lock >= 0)
 		close(spool->lock);
 	if (spool->dir >= 0)
@@ -452,6 +459,7 @@ int spool_append(struct spool *spool, struct bytes request, uint32_t spans, bool
 	spool->next++;
 	entry->sent = sent;
 	entry->tally = *tally;
+	spool->counts.shares += tally->n;
 	*tally = (struct tally){0};
 	*out = entry;
 	return 0;
@@ -517,10 +525,11 @@ void spool_mark(struct spool *spool, struct spool_entry *entry, bool sent)
 	close(fd);
 }
 
-void spool_remove(struct spool *spool, struct spool_entry *entry)
+void spool_remove(struct spool *spool, struct spool_entry *entry, struct tally *tally)
 {
 	char name[NAME_BYTES];
 
+	*tally = entry->tally;
 	name_of(entry->number, name);
 	unlinkat(spool->dir, name, 0);
 	forget(spool, entry);

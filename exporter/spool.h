@@ -37,6 +37,7 @@ struct spool_counts {
 	uint64_t spans; /* there now */
 	uint64_t batches;
 	uint64_t bytes; /* on disk: files have whole blocks */
+	size_t shares;	/* of accounts, in the tallies */
 };
 
 struct spool;
@@ -93,7 +94,7 @@ int spool_read(struct spool *spool, const struct spool_entry *entry, struct byte
 /** Notes on disk, too, that the batch is sent, or that it surely did not arrive. */
 void spool_mark(struct spool *spool, struct spool_entry *entry, bool sent);
 
-/** Removes it from disk, and frees it. */
-void spool_remove(struct spool *spool, struct spool_entry *entry);
+/** Removes it from disk, and frees it, but for its tally, which is the caller's: *@tally. */
+void spool_remove(struct spool *spool, struct spool_entry *entry, struct tally *tally);
 
 #endif

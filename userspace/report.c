@@ -80,6 +80,11 @@ static void say_exporter(const struct pipeline *pipeline, size_t slot)
 	say_count(counts.undelivered, prefix, "lost: the receiver could not be reached");
 	say_count(counts.rejected, prefix, "lost: the receiver refused them");
 	say_count(counts.queue_full, prefix, "lost: the queue was full");
+	say_count(counts.spool_dropped, prefix, "lost: the oldest in a spool that was full");
+	say_count(counts.spool_corrupt, prefix, "lost: could not be read back from the spool");
+	say_count(counts.spooled, prefix, "kept in the spool");
+	say_count(counts.found, prefix, "found in the spool, beside those started");
+	say_count(counts.resent, prefix, "sent again, since the answer was lost");
 }
 
 static void say_books(const struct report *report)

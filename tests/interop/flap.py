@@ -82,7 +82,7 @@ def number(pattern, text):
 
 
 def resent(text):
-    return sum(map(int, re.findall(r"(\d+) sent again", text)))
+    return sum(map(int, re.findall(r"(\d+)  otlp: sent again", text)))
 
 
 def replay(build, receiver, spool):

@@ -569,6 +569,48 @@ static void every_process_has_its_own_account(void **state)
 	}
 }
 
+/* Accounts that somebody else still has. */
+static size_t unsettled(struct account *const *accounts, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += !account_is_settled(accounts[i]);
+	return count;
+}
+
+static void what_is_known_of_processes_does_not_grow_with_the_spool(void **state)
+{
+	enum { PROCESSES = 70000, KEPT = 65536 };
+	static struct account *accounts[PROCESSES];
+	struct exporter_options options = defaults;
+	struct piece nothing = {0};
+	struct exporter *exporter;
+
+	(void)state;
+	options.queue_bytes = 64 * MIB;
+	options.batch_spans = 4096;
+	exporter = start_with(REFUSES, 64 * MIB, &options);
+	for (uint32_t i = 0; i < PROCESSES; i++) {
+		struct resource *resource = make_resource("p", nothing);
+
+		accounts[i] = account_new(i, "p", 1);
+		resource->account = account_ref(accounts[i]);
+		submit(exporter, resource, i, i, 0);
+		resource_unref(resource);
+	}
+	await(exporter, c.spooled == PROCESSES);
+	assert_in_range(unsettled(accounts, PROCESSES), KEPT - 4096, KEPT);
+	becomes(&receiver, TAKES);
+	await(exporter, c.exported == PROCESSES);
+	finish(exporter, 1000);
+	assert_int_equal(unsettled(accounts, PROCESSES), 0);
+	assert_int_equal(of_account(accounts[0], ACCOUNT_EXPORTED), 1);
+	assert_int_equal(of_account(accounts[PROCESSES - 1], ACCOUNT_SPOOLED), 1);
+	for (uint32_t i = 0; i < PROCESSES; i++)
+		account_unref(accounts[i]);
+}
+
 static void *submit_many(void *exporter)
 {
 	for (uint32_t id = 1; id < 20000; id += 100) {
@@ -674,6 +716,7 @@ int main(void)
 		TEST(when_the_disk_cannot_be_written_at_the_end_the_loss_is_counted),
 		TEST(what_the_receiver_refuses_for_good_does_not_stay_in_the_spool),
 		TEST(every_process_has_its_own_account),
+		TEST(what_is_known_of_processes_does_not_grow_with_the_spool),
 		TEST(nothing_is_lost_and_only_what_is_counted_is_sent_twice),
 	};
 

@@ -18,6 +18,7 @@
 #define MIB (1u << 20)
 
 static char folder[64], path[80];
+static struct tally none; /* of what is removed */
 
 static struct spool *open_spool(uint64_t budget)
 {
@@ -82,7 +83,7 @@ static void batches_come_back_in_order_also_after_a_restart(void **state)
 	assert_int_equal(counts_of(spool).bytes, 20 * 4096);
 	assert_int_equal(spool_found(spool), 0);
 	assert_holds(spool, spool_first(spool), 1, 100);
-	spool_remove(spool, spool_first(spool));
+	spool_remove(spool, spool_first(spool), &none);
 	spool_close(spool);
 
 	spool = open_spool(MIB);
@@ -175,7 +176,7 @@ static void the_budget_is_in_blocks_of_the_disk(void **state)
 	assert_false(spool_has_room(spool, 4096));
 	append(spool, 3, 1, 1);
 	assert_false(spool_has_room(spool, 1));
-	spool_remove(spool, spool_first(spool));
+	spool_remove(spool, spool_first(spool), &none);
 	assert_true(spool_has_room(spool, 1));
 	spool_close(spool);
 }
@@ -216,7 +217,7 @@ static void files_that_are_not_whole_are_skipped_and_counted(void **state)
 	entry = spool_first(spool);
 	assert_int_equal(entry->spans, 14);
 	assert_int_equal(spool_read(spool, entry, &request), -EBADMSG);
-	spool_remove(spool, entry);
+	spool_remove(spool, entry, &none);
 	assert_holds(spool, spool_first(spool), 5, 1000);
 	spool_close(spool);
 
@@ -243,7 +244,7 @@ static void a_file_that_changes_while_it_is_open_is_noticed(void **state)
 	assert_int_equal(spool_read(spool, entry, &request), -ENOENT);
 	assert_int_equal(mkfifo(name, 0600), 0);
 	assert_int_equal(spool_read(spool, entry, &request), -EBADMSG);
-	spool_remove(spool, entry);
+	spool_remove(spool, entry, &none);
 	spool_close(spool);
 }
 
@@ -360,7 +361,7 @@ static void who_is_killed_while_writing_loses_that_batch_alone(void **state)
 		assert_int_equal(spool_found(spool), before + spool_found_corrupt(spool));
 		for (after = 0; (entry = spool_first(spool)); after++) {
 			assert_holds(spool, entry, (uint8_t)(after + 1), sizeof(data));
-			spool_remove(spool, entry);
+			spool_remove(spool, entry, &none);
 		}
 		assert_int_equal(after, before);
 		spool_close(spool);
