@@ -331,6 +331,11 @@ const char *exporter_spool(const struct exporter *ex)
 	return ex->options.spool ? spool_path(ex->options.spool) : NULL;
 }
 
+void exporter_health(struct exporter *ex, struct exporter_health *out)
+{
+	health_known(&ex->health, now_ms(), out);
+}
+
 void exporter_counts(struct exporter *ex, struct exporter_counts *out)
 {
 	pthread_mutex_lock(&ex->lock);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "health.h"
 #include "span.h"
 
 /* What became of a batch, beside the return value. */
@@ -112,6 +113,9 @@ const char *exporter_spool(const struct exporter *exporter);
 
 /** What happened so far. Thread-safe. */
 void exporter_counts(struct exporter *exporter, struct exporter_counts *out);
+
+/** Whether it gets rid of spans, and what kept it from that the last time. Thread-safe. */
+void exporter_health(struct exporter *exporter, struct exporter_health *out);
 
 /**
  * Lets what waits leave within @timeout_ms, then stops the thread; what is left goes to the spool,

@@ -2,6 +2,7 @@
 #include "health.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
@@ -11,7 +12,32 @@
 
 void health_init(struct health *health, const char *name, const char *spool)
 {
-	*health = (struct health){.name = name, .spool = spool};
+	*health = (struct health){.name = name, .spool = spool, .known.healthy = true};
+	pthread_mutex_init(&health->lock, NULL);
+}
+
+void health_known(struct health *health, uint64_t now_ms, struct exporter_health *out)
+{
+	pthread_mutex_lock(&health->lock);
+	*out = health->known;
+	out->age_ms = *out->message ? now_ms - health->known_at_ms : 0;
+	pthread_mutex_unlock(&health->lock);
+}
+
+static void note_error(struct health *health, const char *message, uint64_t now_ms)
+{
+	pthread_mutex_lock(&health->lock);
+	health->known.healthy = false;
+	snprintf(health->known.message, sizeof(health->known.message), "%s", message);
+	health->known_at_ms = now_ms;
+	pthread_mutex_unlock(&health->lock);
+}
+
+static void note_delivered(struct health *health)
+{
+	pthread_mutex_lock(&health->lock);
+	health->known.healthy = true;
+	pthread_mutex_unlock(&health->lock);
 }
 
 /* Returns true if this is to be said. */
@@ -44,6 +70,7 @@ static uint64_t seconds_since(const struct health_state *state, uint64_t now_ms)
 
 void health_unreachable(struct health *health, const char *message, uint64_t now_ms)
 {
+	note_error(health, *message ? message : "cannot deliver spans now", now_ms);
 	if (begins(&health->unreachable, now_ms))
 		log_error("%s: %s; will keep trying%s%s", health->name,
 			  *message ? message : "cannot deliver spans now",
@@ -61,6 +88,10 @@ void health_gave_up(struct health *health, size_t n, uint64_t now_ms)
 
 static void accepted(struct health *health, size_t rejected, const char *message, uint64_t now_ms)
 {
+	if (rejected)
+		note_error(health, *message ? message : "the receiver rejected spans", now_ms);
+	else
+		note_delivered(health);
 	if (!rejected && ends(&health->refused))
 		log_info("%s: spans are accepted again", health->name);
 	if (!rejected && !*message) {
@@ -91,6 +122,7 @@ void health_delivered(struct health *health, int err, size_t rejected, const cha
 
 void health_refused(struct health *health, int err, const char *message, uint64_t now_ms)
 {
+	note_error(health, *message ? message : strerror(-err), now_ms);
 	if (begins(&health->refused, now_ms))
 		log_error("%s: %s; spans are lost until that changes", health->name,
 			  *message ? message : strerror(-err));

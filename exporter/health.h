@@ -10,6 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pthread.h>
+
+/* For others. */
+struct exporter_health {
+	bool healthy;	   /* the last batch got through, or none has been tried yet */
+	uint64_t age_ms;   /* how long ago the last error was */
+	char message[256]; /* the last error; empty: there was none */
+};
+
 struct health_state {
 	bool on;
 	bool said;
@@ -29,9 +38,16 @@ struct health {
 	struct health_state spool_full;
 	struct health_state spool_corrupt;
 	uint64_t dropped_before; /* spans, when the overflow was said */
+	pthread_mutex_t lock;	 /* for `known` */
+	struct exporter_health known;
+	uint64_t known_at_ms;
 };
 
+/** All but health_known() are for one thread only. */
 void health_init(struct health *health, const char *name, const char *spool);
+
+/** What others may know. Thread-safe. */
+void health_known(struct health *health, uint64_t now_ms, struct exporter_health *out);
 
 /** A batch did not get through, and will be tried again. */
 void health_unreachable(struct health *health, const char *message, uint64_t now_ms);

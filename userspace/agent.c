@@ -2,6 +2,7 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,6 +20,7 @@
 #include "maps.h"
 #include "pipeline.h"
 #include "report.h"
+#include "server.h"
 #include "settings.h"
 #include "stacks.h"
 
@@ -49,10 +51,12 @@ struct agent {
 	struct intake *intake;
 	struct look *look;
 	struct stacks *stacks;
+	struct server *server; /* NULL: nobody can ask */
 	int epoll;
 	bool busy; /* the last turn found something in the ring */
 	bool everybody; /* discovery tells of all processes of the host */
-	bool hurried; /* what is left in the ring is only counted */
+	bool hurried;	/* what is left in the ring is only counted */
+	uint64_t began;
 	uint64_t next_look;
 	uint64_t next_sweep;
 	size_t source_count;
@@ -252,6 +256,34 @@ void agent_turn(struct agent *agent)
 	tick(agent);
 }
 
+/* ---- What others ask ---- */
+
+static void on_ask(void *self, struct overview *out)
+{
+	struct agent *agent = self;
+
+	/* What was lost is known for what reason once it is noted, and the ring read so far. */
+	for (int i = 0; i < 2 && capture_losses(agent->capture, on_lost, agent); i++)
+		(void)capture_read(agent->capture);
+	agent_overview(agent, out);
+}
+
+/* Without it, only otel-bpf status is missing. */
+static int start_server(struct agent *agent)
+{
+	char directory[PATH_MAX] = "$XDG_RUNTIME_DIR";
+	int err = server_directory(directory, sizeof(directory));
+
+	if (!err)
+		err = server_new(directory, on_ask, agent, &agent->server);
+	if (err) {
+		log_debug("otel-bpf status will not find this agent: %s: %s", directory,
+			  strerror(-err));
+		return 0;
+	}
+	return agent_watch(agent, server_fd(agent->server), server_serve, agent->server);
+}
+
 /* ---- Start and end ---- */
 
 static int start(struct agent *agent)
@@ -302,6 +334,8 @@ static int start(struct agent *agent)
 		err = agent_watch(agent, look_fd(agent->look), NULL, NULL);
 	if (!err && settings_fd(agent->settings) >= 0)
 		err = agent_watch(agent, settings_fd(agent->settings), on_settings, agent);
+	if (!err)
+		err = start_server(agent);
 	if (err)
 		log_error("cannot start: %s", strerror(-err));
 	return err;
@@ -316,6 +350,7 @@ int agent_new(const struct agent_options *options, struct agent **out)
 		return -ENOMEM;
 	agent->options = options;
 	agent->epoll = -1;
+	agent->began = clock_now();
 	agent->busy = true;
 	err = start(agent);
 	if (err) {
@@ -330,6 +365,7 @@ void agent_free(struct agent *agent)
 {
 	if (!agent)
 		return;
+	server_free(agent->server);
 	discovery_free(agent->discovery);
 	images_free(agent->images);
 	pipeline_free(agent->pipeline);
@@ -477,18 +513,28 @@ static void last_look(struct agent *agent)
 	}
 }
 
-static void finish(struct agent *agent)
+void agent_overview(struct agent *agent, struct overview *out)
 {
-	struct report report = {
+	*out = (struct overview){
 		.ledger = intake_ledger(agent->intake),
 		.pipeline = agent->pipeline,
+		.uptime_ns = clock_now() - agent->began,
+		.processes = intake_processes(agent->intake),
+		.ring_bytes = capture_ring_bytes(agent->capture),
+		.ring_used = capture_written(agent->capture) - capture_consumed(agent->capture),
 	};
+	intake_counts(agent->intake, &out->counts);
+	capture_faults(agent->capture, &out->faults);
+	out->images = images_attached(agent->images, &out->longest_ms);
+}
+
+static void finish(struct agent *agent)
+{
+	struct overview overview;
 
 	pipeline_stop(agent->pipeline, STOP_MS);
-	intake_counts(agent->intake, &report.counts);
-	capture_faults(agent->capture, &report.faults);
-	report.images = images_attached(agent->images, &report.longest_ms);
-	report_say(&report, agent->options->verbose);
+	agent_overview(agent, &overview);
+	report_say(&overview, agent->options->verbose);
 }
 
 void agent_stop(struct agent *agent)

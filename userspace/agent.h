@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "discover.h"
+#include "overview.h"
 #include "pipeline.h"
 
 struct agent;
@@ -30,7 +31,10 @@ struct agent_options {
 	bool verbose;
 };
 
-#define AGENT_OPTIONS_DEFAULTS {.ring_bytes = 16u << 20, .pipeline.spool_bytes = 256u << 20}
+#define AGENT_OPTIONS_DEFAULTS                                                                     \
+	{                                                                                          \
+		.ring_bytes = 16u << 20, .pipeline.spool_bytes = 256u << 20                        \
+	}
 
 /**
  * Loads what the kernel runs, and starts the exporters' threads: forks come before. Returns 0, or a
@@ -71,6 +75,9 @@ void agent_turn(struct agent *agent);
 
 /** How many processes are followed and have not ended; 64: at least so many. */
 size_t agent_followed(struct agent *agent);
+
+/** What is to be said of it now. */
+void agent_overview(struct agent *agent, struct overview *out);
 
 /**
  * Switches recording off, takes what is still on its way, lets it leave within some seconds, and says what

@@ -264,7 +264,7 @@ static void open_account(struct assembler *as, struct process *process)
 
 	if (books->account)
 		return;
-	process_name(process, books->name, sizeof(books->name));
+	process_name_books(process);
 	books->account = account_new(process->id.pid, books->name, as->options.exporters);
 }
 

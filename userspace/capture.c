@@ -564,6 +564,11 @@ size_t capture_read(struct capture *capture)
 	return consume(capture);
 }
 
+uint64_t capture_ring_bytes(const struct capture *capture)
+{
+	return 4 * capture->bpf->data->ring_quarter;
+}
+
 uint64_t capture_written(const struct capture *capture)
 {
 	return __atomic_load_n(capture->written, __ATOMIC_ACQUIRE);

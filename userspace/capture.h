@@ -102,6 +102,9 @@ int capture_fd(const struct capture *capture);
  */
 size_t capture_read(struct capture *capture);
 
+/** How large the ring is. */
+uint64_t capture_ring_bytes(const struct capture *capture);
+
 /** How far the ring has been written, and read: bytes since it was made. */
 uint64_t capture_written(const struct capture *capture);
 uint64_t capture_consumed(const struct capture *capture);

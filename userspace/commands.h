@@ -11,5 +11,6 @@
 int cmd_run(int argc, char **argv, const struct launch_origin *origin);
 int cmd_attach(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
+int cmd_status(int argc, char **argv);
 
 #endif

@@ -222,6 +222,7 @@ static void detect(struct process *process)
 	process->shift.same = facts.same_clock;
 	if (parent_pid)
 		process->facts.parent_pid = parent_pid;
+	process_name_books(process);
 }
 
 /* The process of news that say nothing about it but its id. */
@@ -250,6 +251,7 @@ static void inherit(struct process *process, const struct process *parent)
 
 	facts_free(&process->facts);
 	(void)facts_copy(&process->facts, &parent->facts);
+	process_name_books(process);
 	process->language = parent->language;
 	/* A child can be the first in a time namespace that its parent made. */
 	if (parent->facts.seen && detect_clock(process->id.pid) == 0)
@@ -332,6 +334,7 @@ static int take_exec(struct intake *intake, const struct event *event, struct by
 		facts->executable = executable_of(&exec, strings);
 	if (!facts->command && exec.arguments_size)
 		facts->command = strndup(strings + exec.filename_size, exec.arguments_size);
+	process_name_books(process);
 	return 0;
 }
 

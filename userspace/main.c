@@ -11,6 +11,7 @@ static const char usage[] =
 	"usage: otel-bpf run [OPTIONS] -- COMMAND [ARG...]   trace a command and what it starts\n"
 	"       otel-bpf attach [OPTIONS] -p PID...          trace processes that run already\n"
 	"       otel-bpf detach --pin[=DIR] [OPTIONS]        end what goes on since attach --pin\n"
+	"       otel-bpf status [--json] [--pid PID]         what agents have recorded and lost\n"
 	"       otel-bpf COMMAND --help                      its options\n"
 	"       otel-bpf --version\n"
 	"\n"
@@ -42,6 +43,8 @@ int main(int argc, char **argv)
 		return cmd_attach(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "detach"))
 		return cmd_detach(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "status"))
+		return cmd_status(argc - 1, argv + 1);
 	log_error("there is no command \"%s\"; see otel-bpf --help", argv[1]);
 	return EXIT_AGENT_FAILED;
 }

@@ -206,6 +206,12 @@ void pipeline_exporter_counts(const struct pipeline *pipeline, size_t slot,
 	exporter_counts(pipeline->exporters[slot], out);
 }
 
+void pipeline_exporter_health(const struct pipeline *pipeline, size_t slot,
+			      struct exporter_health *out)
+{
+	exporter_health(pipeline->exporters[slot], out);
+}
+
 void pipeline_submit(struct pipeline *pipeline, struct span *span)
 {
 	for (size_t i = 0; i < pipeline->count; i++)

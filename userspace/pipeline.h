@@ -41,6 +41,9 @@ const char *pipeline_exporter_name(const struct pipeline *pipeline, size_t slot)
 void pipeline_exporter_counts(const struct pipeline *pipeline, size_t slot,
 			      struct exporter_counts *out);
 
+void pipeline_exporter_health(const struct pipeline *pipeline, size_t slot,
+			      struct exporter_health *out);
+
 void pipeline_submit(struct pipeline *pipeline, struct span *span);
 
 /** Lets what waits leave within @timeout_ms, and says what did not and what is in the spool. */

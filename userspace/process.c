@@ -227,3 +227,8 @@ void process_name(const struct process *process, char *text, size_t room)
 		text[size++] = '?';
 	text[size] = '\0';
 }
+
+void process_name_books(struct process *process)
+{
+	process_name(process, process->books->name, sizeof(process->books->name));
+}

@@ -109,4 +109,7 @@ struct stream *process_stream(struct processes *processes, struct process *proce
 /** What people call it: the executable's name, printable, or "?". */
 void process_name(const struct process *process, char *text, size_t room);
 
+/** Its books are called that from now on. */
+void process_name_books(struct process *process);
+
 #endif

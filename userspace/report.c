@@ -6,15 +6,16 @@
 #include <stdlib.h>
 
 #include "log.h"
+#include "text.h"
 
 #define PROCESSES_SAID 20 /* those that lost the most */
 
 /* ---- What went wrong ------------------------------------------------------------------------ */
 
-static void say_faults(const struct report *report)
+static void say_faults(const struct overview *overview)
 {
-	const struct intake_counts *counts = &report->counts;
-	const struct capture_faults *faults = &report->faults;
+	const struct intake_counts *counts = &overview->counts;
+	const struct capture_faults *faults = &overview->faults;
 
 	if (counts->flushes_refused)
 		log_error("%" PRIu64
@@ -45,18 +46,18 @@ static void say_faults(const struct report *report)
 		log_error("%" PRIu64 " processes were not followed: too many at once", faults->not_followed);
 }
 
-static void say_balance(const struct report *report)
+static void say_balance(const struct overview *overview)
 {
-	int64_t difference = books_difference(report->counts.books);
+	int64_t difference = books_difference(overview->counts.books);
 
 	if (difference)
 		log_error("the books do not balance: %" PRId64
 			  " spans are unaccounted for; please report it",
 			  difference);
-	else if (report->counts.books[BOOK_CONTRADICTED])
+	else if (overview->counts.books[BOOK_CONTRADICTED])
 		log_error("the books balance, but the processes' own counts deny %" PRIu64
 			  " of the spans: some are made up",
-			  report->counts.books[BOOK_CONTRADICTED]);
+			  overview->counts.books[BOOK_CONTRADICTED]);
 	else
 		log_info("  the books balance");
 }
@@ -87,9 +88,9 @@ static void say_exporter(const struct pipeline *pipeline, size_t slot)
 	say_count(counts.resent, prefix, "sent again, since the answer was lost");
 }
 
-static void say_books(const struct report *report)
+static void say_books(const struct overview *overview)
 {
-	const uint64_t *books = report->counts.books;
+	const uint64_t *books = overview->counts.books;
 
 	log_info("  %12s", "spans");
 	log_info("  %12" PRIu64 "  started", books[BOOK_STARTED]);
@@ -98,10 +99,10 @@ static void say_books(const struct report *report)
 			  i == BOOK_TRACER_OFF ? "" : "lost: ", books_reason((enum book)i)->text);
 	say_count(books[BOOK_OPEN], "", "open");
 	log_info("  %12" PRIu64 "  finished, and handed to the exporters", books[BOOK_EXPORTING]);
-	for (size_t slot = 0; slot < pipeline_exporters(report->pipeline); slot++)
-		say_exporter(report->pipeline, slot);
+	for (size_t slot = 0; slot < pipeline_exporters(overview->pipeline); slot++)
+		say_exporter(overview->pipeline, slot);
 	say_count(books[BOOK_NOT_SAMPLED], "", "not sampled, beside those started");
-	say_balance(report);
+	say_balance(overview);
 }
 
 /* ---- For each process ----------------------------------------------------------------------- */
@@ -111,17 +112,24 @@ struct loser {
 	uint64_t lost;
 };
 
+static uint64_t lost_by(const struct account *account, size_t slot)
+{
+	uint64_t lost = 0;
+
+	for (int what = ACCOUNT_REJECTED; what < ACCOUNT_SPOOLED; what++)
+		lost += account_read(account, slot, (enum account_count)what);
+	return lost;
+}
+
+/* Every exporter gets each span: what the worst one lost, not the sum. */
 static uint64_t lost_by_exporters(const struct books *books)
 {
 	const struct account *account = books->account;
 	uint64_t most = 0;
 
-	/* Every exporter gets each span: what the worst one lost, not the sum. */
 	for (size_t slot = 0; account && slot < account->n_slots; slot++) {
-		uint64_t lost = 0;
+		uint64_t lost = lost_by(account, slot);
 
-		for (int what = ACCOUNT_REJECTED; what < ACCOUNT_SPOOLED; what++)
-			lost += account_read(account, slot, (enum account_count)what);
 		most = lost > most ? lost : most;
 	}
 	return most;
@@ -157,27 +165,38 @@ static int by_loss(const void *a, const void *b)
 	return one->lost < two->lost ? 1 : one->lost > two->lost ? -1 : 0;
 }
 
-static void say_loser(const struct loser *loser)
+static void put_reason(struct text *out, const char *name, uint64_t spans)
 {
-	const struct books *books = loser->books;
-	char reasons[512] = "";
-	size_t size = 0;
-
-	for (int i = BOOK_REASONS_BEGIN; i < BOOK_REASONS_END && size < sizeof(reasons); i++)
-		if (books->counts[i])
-			size += (size_t)snprintf(reasons + size, sizeof(reasons) - size,
-						 ", %s %" PRIu64, books_reason((enum book)i)->name,
-						 books->counts[i]);
-	if (books->counts[BOOK_CONTRADICTED] && size < sizeof(reasons))
-		snprintf(reasons + size, sizeof(reasons) - size,
-			 ", denied by its own counts %" PRIu64, books->counts[BOOK_CONTRADICTED]);
-	log_info("  process %u (%s): %" PRIu64 " of %" PRIu64 " lost%s", books->id.pid,
-		 *books->name ? books->name : "?", loser->lost, books->counts[BOOK_STARTED],
-		 reasons);
+	text_put_literal(out, ", ");
+	text_put_string(out, name);
+	text_put_char(out, ' ');
+	text_put_uint(out, spans);
 }
 
-static void say_losers(const struct ledger *ledger)
+static void say_loser(const struct overview *overview, const struct loser *loser)
 {
+	const struct books *books = loser->books;
+	const struct account *account = books->account;
+	struct text reasons = {0};
+
+	for (int i = BOOK_REASONS_BEGIN; i < BOOK_REASONS_END; i++)
+		if (books->counts[i] && i != BOOK_TRACER_OFF)
+			put_reason(&reasons, books_reason((enum book)i)->name, books->counts[i]);
+	for (size_t slot = 0; account && slot < account->n_slots; slot++)
+		if (lost_by(account, slot))
+			put_reason(&reasons, pipeline_exporter_name(overview->pipeline, slot),
+				   lost_by(account, slot));
+	if (books->counts[BOOK_CONTRADICTED])
+		put_reason(&reasons, "denied by its own counts", books->counts[BOOK_CONTRADICTED]);
+	log_info("  process %u (%s): %" PRIu64 " of %" PRIu64 " lost%.*s", books->id.pid,
+		 *books->name ? books->name : "?", loser->lost, books->counts[BOOK_STARTED],
+		 (int)reasons.size, reasons.size ? reasons.data : "");
+	text_free(&reasons);
+}
+
+static void say_losers(const struct overview *overview)
+{
+	const struct ledger *ledger = overview->ledger;
 	size_t n = find_losers(ledger, NULL);
 	struct loser *losers = n > 1 ? calloc(n, sizeof(*losers)) : NULL;
 
@@ -186,24 +205,24 @@ static void say_losers(const struct ledger *ledger)
 	find_losers(ledger, losers);
 	qsort(losers, n, sizeof(*losers), by_loss);
 	for (size_t i = 0; i < n && i < PROCESSES_SAID; i++)
-		say_loser(&losers[i]);
+		say_loser(overview, &losers[i]);
 	if (n > PROCESSES_SAID)
 		log_info("  and %zu processes more", n - PROCESSES_SAID);
 	free(losers);
 }
 
-void report_say(const struct report *report, bool verbose)
+void report_say(const struct overview *overview, bool verbose)
 {
-	const uint64_t *books = report->counts.books;
+	const uint64_t *books = overview->counts.books;
 	uint64_t lost = books_lost(books);
 
 	if (lost)
 		log_error("%" PRIu64 " of %" PRIu64 " spans were lost", lost, books[BOOK_STARTED]);
-	say_faults(report);
+	say_faults(overview);
 	/* What exporters lost they have said themselves. */
 	if (verbose || lost || books[BOOK_CONTRADICTED] || books_difference(books))
-		say_books(report);
-	say_losers(report->ledger);
-	log_debug("  attached to %zu files, which took at most %.1f ms each", report->images,
-		  report->longest_ms);
+		say_books(overview);
+	say_losers(overview);
+	log_debug("  attached to %zu files, which took at most %.1f ms each", overview->images,
+		  overview->longest_ms);
 }
