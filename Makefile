@@ -188,7 +188,7 @@ fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
 	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
-		$(filter-out userspace/main.c userspace/cmd_% userspace/agent.c userspace/follow.c userspace/capture.c userspace/capture_pin.c userspace/attachments.c userspace/probe.c \
+		$(filter-out userspace/main.c userspace/cmd_% userspace/agent.c userspace/follow.c userspace/capture.c userspace/capture_pin.c userspace/attachments.c userspace/pin.c userspace/probe.c userspace/report.c \
 		userspace/images.c userspace/exceptions.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
 		$(addprefix exporter/,account.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \

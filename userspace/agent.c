@@ -2,6 +2,7 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@
 #define STOP_MS 5000u	     /* for what is on its way out at the end */
 #define DRAIN_NS 2000000000u /* for what is on its way in */
 #define LAST_LOOK_NS 1000000000u
+#define CHECKPOINT "checkpoint" /* its name among what is pinned */
 #define MAX_SOURCES 8
 #define FOLLOWED_MAX 65536u /* as the kernel side has it */
 
@@ -286,6 +288,32 @@ static int start_server(struct agent *agent)
 
 /* ---- Start and end ---- */
 
+/*
+ * Goes on from where the agent before us has stopped. False: it cannot, and the intake is not to be used. Either
+ * way the checkpoint is gone before anything is read from the ring: what is read makes it out of date.
+ */
+static bool resume(struct agent *agent)
+{
+	struct blob state = {0};
+	int err = pin_get_bytes(agent->pin, CHECKPOINT, &state);
+	uint64_t open = 0;
+
+	if (!err)
+		err = intake_load(agent->intake, blob_bytes(&state), clock_now(), &open);
+	blob_free(&state);
+	pin_remove(agent->pin, CHECKPOINT);
+	if (err && err != -ENOENT) {
+		log_error("cannot go on from the checkpoint of the agent before: %s",
+			  err == -EPROTONOSUPPORT ? "it is of another version of otel-bpf" :
+			  err == -EBADMSG	  ? "it is damaged" :
+						    strerror(-err));
+		return false;
+	}
+	if (open)
+		log_info("%" PRIu64 " open spans are taken over", open);
+	return true;
+}
+
 static int start(struct agent *agent)
 {
 	const struct limits limits = limits_from_environment();
@@ -320,6 +348,10 @@ static int start(struct agent *agent)
 		return err;
 	intake.exporters = pipeline_exporters(agent->pipeline);
 	agent->intake = intake_new(&intake);
+	if (agent->intake && agent->pin && !resume(agent)) {
+		intake_free(agent->intake);
+		agent->intake = intake_new(&intake);
+	}
 	agent->stacks = stacks_new();
 	agent->images = images_new(agent->capture);
 	agent->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -557,9 +589,20 @@ void agent_stop(struct agent *agent)
 
 void agent_leave(struct agent *agent)
 {
+	struct blob state = {0};
+	int err;
+
 	agent->left = true;
-	capture_leave(agent->capture);
 	tick(agent);
-	intake_finish(agent->intake);
+	capture_leave(agent->capture);
+	(void)capture_read(agent->capture);
+	err = intake_save(agent->intake, &state);
+	if (!err)
+		err = pin_put_bytes(agent->pin, CHECKPOINT, blob_bytes(&state));
+	blob_free(&state);
+	if (err) {
+		log_error("cannot keep the open spans for the next agent: %s", strerror(-err));
+		intake_finish(agent->intake);
+	}
 	finish(agent);
 }

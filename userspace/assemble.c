@@ -12,6 +12,7 @@
 #include "left_out.h"
 #include "log.h"
 #include "open.h"
+#include "open_save.h"
 #include "resource.h"
 #include "wire.h"
 
@@ -28,6 +29,7 @@ struct assembler {
 	struct open_span **buckets;
 	size_t room; /* a power of two */
 	size_t n;
+	size_t n_started;
 	size_t memory;
 	uint64_t secret;
 	struct open_span *last; /* touched: the next record is most often for the same */
@@ -118,6 +120,7 @@ static void discard(struct assembler *as, struct open_span *span)
 	as->n--;
 	as->memory -= span->memory;
 	span->process->books->counts[BOOK_OPEN] -= span->started;
+	as->n_started -= span->started;
 	if (as->last == span)
 		as->last = NULL;
 	if (as->n_spares >= SPARES_MAX) {
@@ -530,6 +533,7 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 		span->scope = scope_ref(as->no_scope);
 	span->started = true;
 	process->books->counts[BOOK_OPEN]++;
+	as->n_started++;
 	span->buffer_id = stream->buffer_id;
 	span->process_gaps = process->gaps;
 	span->stream_gaps = stream->gaps;
@@ -739,4 +743,43 @@ int assembler_feed(struct assembler *as, struct process *process, struct stream 
 	default:
 		return 0;
 	}
+}
+
+/* ---- Restarts ------------------------------------------------------------------------------- */
+
+int assembler_load(struct assembler *as, struct process *process, struct unpack *unpack, struct scope **scope,
+		   uint64_t now)
+{
+	uint64_t id = unpack_u64(unpack);
+	struct open_span *span;
+	bool started;
+
+	if (unpack->failed || find(as, process, id))
+		return -EBADMSG;
+	span = add(as, process, id);
+	if (!span)
+		return -ENOMEM;
+	open_load(span, unpack, scope);
+	started = span->started;
+	if (unpack->failed) {
+		span->started = false;
+		discard(as, span);
+		return -EBADMSG;
+	}
+	if (span->left_out && !as->left_out)
+		as->left_out = left_out_new();
+	span->left_out = span->left_out && as->left_out;
+	process->books->counts[BOOK_STARTED] += started;
+	process->books->counts[BOOK_OPEN] += started;
+	as->n_started += started;
+	/* What is late is in the ring, or was before: its time begins anew. */
+	if (span->ended || !started)
+		wait_for_more(as, span, now);
+	weigh(as, span);
+	return started;
+}
+
+size_t assembler_open(const struct assembler *as)
+{
+	return as->n_started;
 }

@@ -13,6 +13,7 @@
 #include "decode.h"
 #include "intake.h"
 #include "process.h"
+#include "pack.h"
 #include "stream.h"
 
 /* How long records of other threads may be late: these hand over theirs within a second. */
@@ -52,6 +53,16 @@ void assembler_tick(struct assembler *as, uint64_t now);
 
 /** Finishes every span, as incomplete if it has not ended. */
 void assembler_finish(struct assembler *as, uint64_t now);
+
+/**
+ * Takes one span of @process out of a checkpoint; *@scope: see open_load(). Returns 1; 0: it had not started,
+ * nobody counts it; -EBADMSG: it makes no sense; -ENOMEM.
+ */
+int assembler_load(struct assembler *as, struct process *process, struct unpack *unpack, struct scope **scope,
+		   uint64_t now);
+
+/** Spans that are open, and have started. */
+size_t assembler_open(const struct assembler *as);
 
 void assembler_free(struct assembler *as);
 

@@ -239,6 +239,17 @@ bool attributes_has(const struct attributes *set, const char *key)
 	return find(set, wanted, key_hash(wanted));
 }
 
+struct bytes attributes_at(const struct attributes *set, uint32_t i, uint64_t *time)
+{
+	const struct attribute *it = &set->entries[i];
+	struct wire_reader reader = wire_reader((struct bytes){set->fields.data + it->offset, it->size});
+	struct wire_field field = {0};
+
+	(void)wire_next(&reader, &field);
+	*time = it->time;
+	return field.bytes;
+}
+
 size_t attributes_size(const struct attributes *set)
 {
 	return set->fields.size - set->holes;

@@ -59,6 +59,9 @@ bool attributes_has(const struct attributes *set, const char *key);
 /** The body of an attribute as it is stored; empty if there is none. */
 struct bytes attributes_get(const struct attributes *set, const char *key);
 
+/** The body of the @i-th, less than ->n, and when it was set. */
+struct bytes attributes_at(const struct attributes *set, uint32_t i, uint64_t *time);
+
 /** Size and content of all fields, without the holes. */
 size_t attributes_size(const struct attributes *set);
 uint8_t *attributes_write(const struct attributes *set, uint8_t *out);

@@ -7,6 +7,7 @@
 
 #include "accounting.h"
 #include "assemble.h"
+#include "checkpoint.h"
 #include "exception_type.h"
 #include "log.h"
 #include "process.h"
@@ -771,6 +772,30 @@ void intake_finish(struct intake *intake)
 	for (link = intake->processes.streams.next; link != &intake->processes.streams;
 	     link = link->next)
 		drop_pieces(intake, list_entry(link, struct stream, used));
+}
+
+int intake_save(struct intake *intake, struct blob *out)
+{
+	/* A span in pieces is one that is open. */
+	for (struct list *link = intake->processes.streams.next; link != &intake->processes.streams;
+	     link = link->next) {
+		const struct stream *stream = list_entry(link, struct stream, used);
+
+		if (stream->joining && stream->first.header.kind == OTEL_RECORD_START)
+			stream->process->books->counts[BOOK_OPEN]++;
+	}
+	return checkpoint_save(&intake->processes, out);
+}
+
+int intake_load(struct intake *intake, struct bytes data, uint64_t now, uint64_t *open)
+{
+	advance(intake, now);
+	return checkpoint_load(&intake->processes, intake->assembler, data, now, open);
+}
+
+size_t intake_open(const struct intake *intake)
+{
+	return assembler_open(intake->assembler);
 }
 
 size_t intake_processes(const struct intake *intake)

@@ -97,6 +97,21 @@ bool intake_vanished(struct intake *intake, const struct process_id *process);
  */
 void intake_tick(struct intake *intake, uint64_t now);
 
+/**
+ * Appends all that is not finished to @out, for intake_load() of the agent that goes on from here: see
+ * checkpoint.h. It stays in the books as open. Returns 0 or -ENOMEM.
+ */
+int intake_save(struct intake *intake, struct blob *out);
+
+/**
+ * Goes on from there, if nothing has been taken yet. Returns 0, or -EBADMSG, -EPROTONOSUPPORT or -ENOMEM: then
+ * free it, and begin with another. *@open: how many open spans came.
+ */
+int intake_load(struct intake *intake, struct bytes data, uint64_t now, uint64_t *open);
+
+/** Spans that are open. */
+size_t intake_open(const struct intake *intake);
+
 /** No more events will come: finishes every open span as incomplete. */
 void intake_finish(struct intake *intake);
 

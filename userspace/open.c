@@ -472,6 +472,26 @@ int open_defer(struct open_span *span, const struct operation *operation)
 	return 0;
 }
 
+bool open_late_is_fine(const struct open_span *span)
+{
+	size_t at = 0;
+	uint32_t n = 0;
+
+	while (at < span->late.size) {
+		struct late late;
+
+		if (span->late.size - at < sizeof(late))
+			return false;
+		memcpy(&late, span->late.data + at, sizeof(late));
+		at += sizeof(late);
+		if (late.size > span->late.size - at)
+			return false;
+		at += late.size;
+		n++;
+	}
+	return n == span->n_late;
+}
+
 static int by_time(const void *a, const void *b)
 {
 	const struct operation *left = a, *right = b;

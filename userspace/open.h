@@ -115,6 +115,9 @@ int open_defer(struct open_span *span, const struct operation *operation);
 /** Applies what was kept by its time, and returns how many were after the end, so not applied. */
 uint32_t open_merge(struct open_span *span, struct attributes *scratch, struct verdict *verdict);
 
+/** Is what was kept well-formed? Of one that somebody else has filled. */
+bool open_late_is_fine(const struct open_span *span);
+
 /** The agent's own word: an exception, with a status unless one was set; and an attribute. */
 void open_fail(struct open_span *span, const char *type, const char *message, uint64_t unix_nano,
 	       struct attributes *scratch);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -155,6 +156,62 @@ int pin_get(const struct pin *pin, const char *name)
 	path_of(pin, name, path);
 	fd = bpf_obj_get(path);
 	return fd < 0 ? -errno : fd;
+}
+
+/* Of an array that is made of pages. */
+#define PAGE 4096u
+
+int pin_put_bytes(const struct pin *pin, const char *name, struct bytes bytes)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	size_t pages = bytes.size / PAGE + 1;
+	void *memory;
+	int fd, err;
+
+	if (pages > UINT32_MAX)
+		return -EFBIG;
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "otel_bytes", sizeof(uint32_t), PAGE,
+			    (uint32_t)pages, &options);
+	if (fd < 0)
+		return -errno;
+	memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	err = memory == MAP_FAILED ? -errno : 0;
+	if (!err) {
+		memcpy(memory, bytes.data, bytes.size);
+		munmap(memory, pages * PAGE);
+		pin_remove(pin, name);
+		err = pin_put(pin, name, fd);
+	}
+	close(fd);
+	return err;
+}
+
+int pin_get_bytes(const struct pin *pin, const char *name, struct blob *out)
+{
+	struct bpf_map_info info = {0};
+	uint32_t info_size = sizeof(info);
+	int fd = pin_get(pin, name), err;
+	size_t size;
+	void *memory;
+
+	if (fd < 0)
+		return fd;
+	err = bpf_obj_get_info_by_fd(fd, &info, &info_size) ? -errno : 0;
+	if (!err && (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != PAGE))
+		err = -EBADMSG;
+	size = (size_t)info.max_entries * PAGE;
+	if (!err)
+		err = blob_reserve(out, size);
+	if (!err) {
+		memory = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+		err = memory == MAP_FAILED ? -errno : 0;
+	}
+	if (!err) {
+		(void)blob_append(out, memory, size);
+		munmap(memory, size);
+	}
+	close(fd);
+	return err;
 }
 
 void pin_remove(const struct pin *pin, const char *name)

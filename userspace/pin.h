@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "blob.h"
+
 #define PIN_DEFAULT "/sys/fs/bpf/otel-bpf"
 
 /* Of a name in the directory; dots are not allowed there. */
@@ -39,6 +41,15 @@ int pin_put(const struct pin *pin, const char *name, int fd);
 
 /** A descriptor of what is pinned as @name, or a negative errno. */
 int pin_get(const struct pin *pin, const char *name);
+
+/**
+ * Keeps bytes under @name, in memory of the kernel: as long as all else that is pinned. They appear
+ * whole or not at all. Returns 0 or a negative errno.
+ */
+int pin_put_bytes(const struct pin *pin, const char *name, struct bytes bytes);
+
+/** Appends what is kept under @name, rounded up with zeros. Returns 0 or a negative errno. */
+int pin_get_bytes(const struct pin *pin, const char *name, struct blob *out);
 
 void pin_remove(const struct pin *pin, const char *name);
 

@@ -62,6 +62,57 @@ def what_is_pinned_goes_on_recording_while_no_agent_runs():
     equal([it for it in (agent.err + done.err).splitlines() if "lost" in it], [], "complaints")
 
 
+def complaints(agent):
+    """What it says beside what is going on."""
+    return [line for line in agent.err.splitlines()
+            if not any(it in line for it in (" recorded", "are taken over", "spans were lost with"))]
+
+
+@test
+def agents_that_are_restarted_in_order_under_load_lose_nothing_and_repeat_nothing():
+    program, bpf, agents = Serve(4), BpfFs(), []
+    agents.append(bpf.attach(program))
+    program.open("across all of them")
+    program.work(500)
+    for _ in range(5):
+        agents[-1].stop()
+        agents.append(bpf.attach())
+    recorded = program.rest() + 1
+    program.close()
+    agents[-1].arrived("across all of them")
+    agents[-1].stop()
+    agents.append(bpf.detach())
+    spans = [s for agent in agents for s in agent.spans]
+    for agent in agents:
+        equal(complaints(agent), [], "complaints")
+    equal((len(spans), len({s.id for s in spans})), (recorded, recorded), "spans, different ids")
+    across = one(spans, "across all of them")
+    equal(across.attributes, {"at": "start", "at the": "end"}, "attributes of the span that was open")
+    equal({s.resource["service.instance.id"] for s in spans}, {across.resource["service.instance.id"]},
+          "one instance")
+    check(all(s.start <= s.end and len(s.events) == (s.name == "work") for s in spans), "spans that are not whole")
+    parents = {s.id for s in named(spans, "request")}
+    check(all(s.parent in parents for s in named(spans, "work")), "spans without their parent")
+
+
+@test
+def a_checkpoint_that_is_damaged_is_refused_and_what_was_in_it_is_counted():
+    program, bpf = Serve(), BpfFs()
+    bpf.attach(program).stop()
+    program.open("open")
+    agent = bpf.attach()
+    program.span("hands over")
+    agent.arrived("hands over")
+    agent.stop()
+    Run([*bpf.prefix, build("other_build"), "/sys/fs/bpf/otel-bpf/checkpoint"], direct=True).wait()
+    agent = bpf.attach()
+    contains(agent.err, "cannot go on from the checkpoint of the agent before: it is damaged")
+    equal(program.span("after"), 1, "recorded")
+    program.close()
+    agent.stop()
+    bpf.detach()
+
+
 @test
 def images_are_not_attached_to_twice_and_a_sampler_that_changed_is_taken():
     program, bpf = Serve(), BpfFs()

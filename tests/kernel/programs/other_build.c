@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* other_build MAP: makes what is pinned look as if another build of otel-bpf had done it. */
+/* other_build MAP: writes over what is pinned there, as another build of otel-bpf might have. */
 #include <linux/bpf.h>
 #include <stdint.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 
 int main(int argc, char **argv)
 {
+	static uint64_t value[512] = {42};
 	union bpf_attr attr;
-	uint64_t layout = 42;
 	uint32_t key = 0;
 	long fd;
 
@@ -19,6 +19,6 @@ int main(int argc, char **argv)
 	memset(&attr, 0, sizeof(attr));
 	attr.map_fd = (uint32_t)fd;
 	attr.key = (uintptr_t)&key;
-	attr.value = (uintptr_t)&layout;
+	attr.value = (uintptr_t)value;
 	return fd < 0 || syscall(__NR_bpf, BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)) ? 1 : 0;
 }
