@@ -156,7 +156,9 @@ static void on_settings(void *self)
 	err = capture_sample(agent->capture, settings_sampling(agent->settings));
 	if (err)
 		log_error("the sampler could not be changed everywhere: %s", strerror(-err));
-	else
+	/* Where that fails, their spans are left out here. */
+	(void)capture_tracers(agent->capture, &(const struct tracer_rules){is_tracer_on, agent});
+	if (!err)
 		log_info("%s: settings changed", agent->options->settings);
 }
 
@@ -343,6 +345,7 @@ static int start(struct agent *agent)
 	if (err)
 		return err;
 	capture_sample(agent->capture, settings_sampling(agent->settings));
+	capture_tracers(agent->capture, &intake.tracers);
 	err = pipeline_new(&agent->options->pipeline, &agent->pipeline);
 	if (err)
 		return err;

@@ -23,11 +23,15 @@ struct attached {
 	struct image image;
 	struct probe *flush;	/* NULL: pinned */
 	struct probe *controls; /* NULL: pinned, or none is set */
+	struct tracers tracers;
+	uint64_t off;	    /* which of them are, a bit each */
+	struct probe *offs; /* NULL: none is */
 };
 
 struct attachments {
 	struct attachments_options options;
 	struct sampling sampling;
+	struct tracer_rules rules;
 	struct attached *list;
 	size_t n;
 };
@@ -48,6 +52,7 @@ static void let_go(struct attachments *attachments)
 	for (size_t i = 0; i < attachments->n; i++) {
 		probe_free(attachments->list[i].flush);
 		probe_free(attachments->list[i].controls);
+		probe_free(attachments->list[i].offs);
 		close(attachments->list[i].fd);
 	}
 	attachments->n = 0;
@@ -163,6 +168,66 @@ static void drop_outdated(const struct attachments *attachments, const struct at
 	pin_each(outdated.pin, all, remove_outdated, &outdated);
 }
 
+/* Sets the semaphores of the tracers that are off in one image. What is there stays if that fails. */
+static int switch_tracers(const struct attachments *attachments, struct attached *to)
+{
+	const struct attachments_options *options = &attachments->options;
+	uint64_t offsets[OTEL_TRACER_SITES], semaphores[OTEL_TRACER_SITES], off = 0;
+	struct probe *probe = NULL;
+	size_t n = 0;
+	int err = 0;
+
+	for (size_t i = 0; attachments->rules.on && i < to->tracers.n; i++) {
+		const struct tracer *it = &to->tracers.list[i];
+
+		if (attachments->rules.on(attachments->rules.self,
+					  (struct bytes){(const uint8_t *)it->name, it->name_size}))
+			continue;
+		off |= UINT64_C(1) << i;
+		offsets[n] = to->image.tracer_sites + i;
+		semaphores[n++] = it->off;
+	}
+	if (off == to->off)
+		return 0;
+	if (n)
+		err = probe_attach(options->program, options->multi ? options->program_fd : -1, to->fd,
+				   offsets, semaphores, NULL, n, &probe);
+	if (err)
+		return err;
+	probe_free(to->offs);
+	to->offs = probe;
+	to->off = off;
+	return 0;
+}
+
+/* A tracer that cannot be switched there is switched off by the agent alone. */
+static void read_tracers(const struct attachments *attachments, struct attached *to, const char *path)
+{
+	int err;
+
+	if (!to->image.tracer_sites)
+		return;
+	err = tracers_read(to->fd, &to->tracers);
+	if (!err)
+		err = switch_tracers(attachments, to);
+	if (err)
+		log_debug("%s: its tracers cannot be switched off in running processes: %s", path,
+			  strerror(-err));
+}
+
+int attachments_tracers(struct attachments *attachments, const struct tracer_rules *rules)
+{
+	int err = 0;
+
+	attachments->rules = *rules;
+	for (size_t i = 0; i < attachments->n; i++) {
+		int ret = switch_tracers(attachments, &attachments->list[i]);
+
+		err = err ? err : ret;
+	}
+	return err;
+}
+
 /* The bits first: from the moment that an application records it knows what to sample. */
 static int attach_image(const struct attachments *attachments, struct attached *to)
 {
@@ -204,12 +269,16 @@ int attachments_add(struct attachments *attachments, int fd, const char *path,
 	if (to->fd < 0)
 		return -errno;
 	err = identify(to);
-	if (!err)
+	if (!err) {
+		/* First: from the moment that an application records. */
+		read_tracers(attachments, to, path);
 		err = attach_image(attachments, to);
+	}
 	if (!err) {
 		attachments->n++;
 		return 0;
 	}
+	probe_free(to->offs);
 	close(to->fd);
 	if (err == -EACCES || err == -EPERM)
 		log_error("cannot attach to %s: %s; %s", path, strerror(-err),

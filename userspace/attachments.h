@@ -14,6 +14,7 @@
 #include "image.h"
 #include "pin.h"
 #include "sampling.h"
+#include "tracers.h"
 
 struct bpf_program;
 struct attachments;
@@ -35,6 +36,12 @@ void attachments_free(struct attachments *attachments);
 int attachments_add(struct attachments *attachments, int fd, const char *path,
 		    const struct image *image);
 int attachments_sample(struct attachments *attachments, const struct sampling *sampling);
+/**
+ * Switches tracers off and on in what is attached and will be, by their names. Not pinned: while no agent
+ * runs, all are on. Returns 0, or the first negative errno; what could not be changed stays as it was.
+ */
+int attachments_tracers(struct attachments *attachments, const struct tracer_rules *rules);
+
 void attachments_detach(struct attachments *attachments);
 
 #endif

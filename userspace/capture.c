@@ -422,6 +422,11 @@ int capture_sample(struct capture *capture, const struct sampling *sampling)
 	return attachments_sample(capture->attachments, sampling);
 }
 
+int capture_tracers(struct capture *capture, const struct tracer_rules *rules)
+{
+	return attachments_tracers(capture->attachments, rules);
+}
+
 void capture_detach(struct capture *capture)
 {
 	attachments_detach(capture->attachments);

@@ -15,6 +15,7 @@
 #include "image.h"
 #include "pin.h"
 #include "sampling.h"
+#include "tracers.h"
 #include "../bpf/event.h"
 
 struct capture;
@@ -67,6 +68,13 @@ int capture_attach_exceptions(struct capture *capture, int fd, const struct exce
  * negative errno; what could not be changed stays as it was.
  */
 int capture_sample(struct capture *capture, const struct sampling *sampling);
+
+/**
+ * Switches tracers off and on, by their names, where the kernel can, in running processes and in those to
+ * come; asks @rules now, and when something is attached to. Returns 0 or a negative errno as
+ * capture_sample() does.
+ */
+int capture_tracers(struct capture *capture, const struct tracer_rules *rules);
 
 /** From now on records of process @pid and of those that it forks are taken. */
 int capture_follow(struct capture *capture, uint32_t pid);

@@ -62,6 +62,10 @@ static int resolve(const struct segments *segments, uint64_t at, const struct ot
 	(at + offsetof(struct otel_image_note, field) + (uint64_t)(int64_t)note->field)
 	uint64_t anchor_offset;
 
+	/* Images of before there were any have 0. */
+	if (note->tracer_sites &&
+	    !file_offset(segments, ADDRESS(tracer_sites), OTEL_TRACER_SITES, PF_X, &out->tracer_sites))
+		return -EBADMSG;
 	out->anchor_address = ADDRESS(anchor);
 	if (!file_offset(segments, ADDRESS(flush_nop5), 5, PF_X, &out->flush_nop5) ||
 	    !file_offset(segments, ADDRESS(flush_nop10), 10, PF_X, &out->flush_nop10) ||

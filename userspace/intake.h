@@ -20,16 +20,11 @@
 #include "blob.h"
 #include "books.h"
 #include "span_limits.h"
+#include "tracers.h"
 
 /* Where finished spans go. */
 struct span_sink {
 	void (*submit)(void *self, struct span *span); /* does not take over the reference */
-	void *self;
-};
-
-/* Whose spans are wanted: asked when one starts. */
-struct tracer_rules {
-	bool (*on)(void *self, struct bytes name); /* NULL: all are */
 	void *self;
 };
 
@@ -49,7 +44,7 @@ struct intake_options {
 	size_t exporters;	  /* how many slots the processes' accounts need */
 	const struct limits *limits; /* copied; NULL: the defaults */
 	struct span_sink sink;
-	struct tracer_rules tracers;
+	struct tracer_rules tracers; /* asked when a span starts */
 	struct stack_names stack_names; /* .describe may be NULL: stack traces are left out */
 };
 

@@ -615,6 +615,9 @@ static const struct {
 	AT(otel_image_note, controls, 24),
 	AT(otel_image_note, control_sites, 28),
 	AT(otel_image_note, stapsdt_base, 32),
+	AT(otel_image_note, tracer_sites, 36),
+	AT(otel_tracer_switch, mark, 0),
+	AT(otel_tracer_switch, off, 8),
 };
 
 static void every_field_is_where_the_page_says(void **state)
@@ -639,6 +642,7 @@ static void every_field_is_where_the_page_says(void **state)
 	assert_int_equal(sizeof(struct otel_span), 128);
 	assert_int_equal(sizeof(struct otel_thread), 256);
 	assert_int_equal(sizeof(struct otel_image_note), 48);
+	assert_int_equal(sizeof(struct otel_tracer_switch), 20);
 }
 
 int main(void)

@@ -190,6 +190,18 @@ OTEL_WARM_ void otel_enter_sampled_(struct otel_scope *scope, otel_span *span, c
 	otel_push_(scope, thread, &span->context);
 }
 
+OTEL_COLD_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const otel_context *parent);
+
+/* The tracer is switched off: as with nobody listening, the parent stands for the span. */
+OTEL_COLD_ void otel_pass_(struct otel_scope *scope, otel_span *span, const otel_option *list)
+{
+	const otel_option *parent = otel_find_(list, OTEL_TYPE_PARENT);
+
+	span->context.state = 0;
+	if (parent)
+		otel_hand_on_(scope, span, (const otel_context *)parent->value.pointer);
+}
+
 /* Starts @span and makes it current until @scope is left. */
 OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
 			    const char *name, otel_u32 name_size, const otel_option *list)
@@ -197,6 +209,10 @@ OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const ote
 	struct otel_thread *thread = otel_bpf_thread_v1;
 	otel_u8 drawn[16], *trace_id = (otel_u8 *)0;
 
+	if (__builtin_expect(otel_is_off_(tracer), 0)) {
+		otel_pass_(scope, span, list);
+		return;
+	}
 	if (__builtin_expect(thread != (struct otel_thread *)0, 1) && otel_is_plain_(thread, list)) {
 		if (!otel_valid_(&thread->current.context)) {
 			otel_draw_(thread, drawn, 16);
@@ -212,6 +228,25 @@ OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const ote
 	}
 sampled:
 	otel_enter_sampled_(scope, span, tracer, name, name_size, list, trace_id);
+}
+
+OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer, const char *name,
+				     otel_u32 name_size, const otel_option *list)
+{
+	struct otel_thread *thread;
+
+	if (__builtin_expect(otel_is_off_(tracer), 0)) {
+		otel_pass_((struct otel_scope *)0, span, list);
+		return;
+	}
+	thread = otel_thread_();
+	span->context.state = 0;
+	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list, (const otel_u8 *)0))
+		return;
+	if (span->context.state & OTEL_CONTEXT_RECORDING)
+		thread->detached++;
+	if (__builtin_expect((span->context.tracestate | span->context.baggage) != 0, 0))
+		span->context.state |= OTEL_CONTEXT_OWNS;
 }
 
 /* Makes @context current until @scope is left. */
@@ -276,6 +311,8 @@ OTEL_COLD_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const o
 		span->context = *parent;
 	otel_hold_(&span->context);
 	span->context.state &= OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE | OTEL_CONTEXT_OWNS;
+	if (!parent)
+		span->context.state = OTEL_CONTEXT_ENDED; /* its context is none, not the current one */
 	if (scope) {
 		otel_use_(scope, &span->context);
 		if (!scope->thread)
@@ -304,7 +341,7 @@ OTEL_WARM_ otel_span *otel_current_(void)
 /* The context of @span, or, if it is empty because nobody listens, the current one. */
 OTEL_WARM_ void otel_get_context_(otel_span *span, otel_context *out)
 {
-	if (!otel_valid_(&span->context)) {
+	if (!(span->context.state & (OTEL_CONTEXT_VALID | OTEL_CONTEXT_ENDED))) {
 		*out = otel_current_()->context;
 	} else {
 		if (span->context.state & OTEL_CONTEXT_RECORDING)

@@ -359,6 +359,24 @@ enum otel_control {
 	OTEL_CONTROLS = 19,
 };
 
+/*
+ * Tracers in the data of an image, which begin with the address of their name, end with these, and are as
+ * long as that takes. Agents find them by the two marks: a tracer whose `off` is not 0, as the kernel sets
+ * it while it is attached to a site of its own, makes no spans. Sites are for the first ones in the file,
+ * which one is for whom is the agent's choice.
+ */
+#define OTEL_TRACER_MARK_1 0x9d1b7a6eu
+#define OTEL_TRACER_MARK_2 0x54c3e8f1u
+#define OTEL_TRACER_SITES 64u
+
+struct otel_tracer_switch {
+	otel_u32 mark[2];
+	otel_u16 off; /* a semaphore */
+	otel_u16 reserved16;
+	otel_u32 reserved[2];
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_tracer_switch) == 20, "ABI");
+
 struct otel_image_note {
 	otel_u16 version; /* OTEL_FORMAT_VERSION */
 	otel_u16 size;	  /* of this struct */
@@ -374,7 +392,8 @@ struct otel_image_note {
 	otel_s32 controls;	/* u16[OTEL_CONTROLS] */
 	otel_s32 control_sites; /* one byte each, OTEL_CONTROLS of them, never executed */
 	otel_s32 stapsdt_base;	/* keeps .stapsdt.base alive */
-	otel_u32 reserved[3];
+	otel_s32 tracer_sites;	/* one byte each, OTEL_TRACER_SITES of them, never executed; 0: none */
+	otel_u32 reserved[2];
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_image_note) == 48, "ABI");
 

@@ -269,18 +269,4 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	return 1;
 }
 
-OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer, const char *name,
-				     otel_u32 name_size, const otel_option *list)
-{
-	struct otel_thread *thread = otel_thread_();
-
-	span->context.state = 0;
-	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list, (const otel_u8 *)0))
-		return;
-	if (span->context.state & OTEL_CONTEXT_RECORDING)
-		thread->detached++;
-	if (__builtin_expect((span->context.tracestate | span->context.baggage) != 0, 0))
-		span->context.state |= OTEL_CONTEXT_OWNS;
-}
-
 #endif

@@ -189,8 +189,7 @@ OTEL_INLINE_ int otel_is_recording_at_(const otel_span *span)
 /** Would a span of @tracer be recorded, were it sampled? OpenTelemetry: Tracer, Enabled. */
 OTEL_INLINE_ int otel_enabled(const otel_tracer *tracer)
 {
-	(void)tracer;
-	return otel_on_() && otel_attached_(OTEL_SEMAPHORE_FLUSH);
+	return otel_on_() && otel_attached_(OTEL_SEMAPHORE_FLUSH) && !otel_is_off_(tracer);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------ */

@@ -539,7 +539,7 @@ public:
 	constexpr explicit tracer(std::string_view name, std::string_view version = {},
 				  std::string_view schema_url = {}) noexcept
 		: raw_{name.data(), version.data(), schema_url.data(), nullptr, size(name), size(version),
-		       size(schema_url), {0, 0, 0, 0, 0}}
+		       size(schema_url), OTEL_TRACER_SWITCH_}
 	{
 	}
 	/** The same of texts that end in NUL; NULL is an empty one. */
@@ -554,6 +554,19 @@ public:
 		: tracer(name, version, schema_url)
 	{
 		raw_.attributes = attributes;
+	}
+	/* Not what the kernel has written into it. */
+	constexpr tracer(const tracer &other) noexcept : raw_(other.raw_)
+	{
+		raw_.state = OTEL_TRACER_SWITCH_;
+	}
+	tracer &operator=(const tracer &other) noexcept
+	{
+		otel_tracer_switch state = raw_.state;
+
+		raw_ = other.raw_;
+		raw_.state = state;
+		return *this;
 	}
 	/** As otel/trace.h has it. */
 	constexpr operator const otel_tracer &() const noexcept
@@ -570,14 +583,16 @@ public:
 private:
 	static constexpr std::string_view view(const char *it) noexcept
 	{
-		return it ? std::string_view(it) : std::string_view();
+		/* What gcc 12 makes of std::string_view(it) at file scope runs at start-up, perhaps too late. */
+		return it ? std::string_view(it, __builtin_strlen(it)) : std::string_view();
 	}
 	static constexpr otel_u32 size(std::string_view text) noexcept
 	{
 		return static_cast<otel_u32>(text.size());
 	}
 
-	otel_tracer raw_;
+	/* The kernel writes to it: in memory that is read-only it could not. */
+	mutable otel_tracer raw_;
 };
 
 /* ---- What somebody who listens gets; out of line ------------------------------------------------- */

@@ -85,7 +85,7 @@ typedef struct otel_tracer {
 	otel_u32 name_size;
 	otel_u32 version_size;
 	otel_u32 schema_url_size;
-	otel_u32 reserved[5];
+	struct otel_tracer_switch state; /* the kernel writes to it: a tracer that is const cannot be switched */
 } otel_tracer;
 
 /* What the value of an OTEL_TYPE_ELEMENTS points to. @read makes element @index a scalar in @out. */
@@ -113,15 +113,18 @@ OTEL_STATIC_ASSERT(sizeof(otel_tracer) == 64, "ABI");
  */
 #define OTEL_TRACER(tracer_name, tracer_version) OTEL_TRACER_WITH_SCHEMA(tracer_name, tracer_version, "")
 
+#define OTEL_TRACER_SWITCH_                                                                        \
+	{                                                                                          \
+		{OTEL_TRACER_MARK_1, OTEL_TRACER_MARK_2}, 0, 0, {0, 0}                             \
+	}
+
 /** The same with the URL of the schema that its telemetry follows. */
 #define OTEL_TRACER_WITH_SCHEMA(tracer_name, tracer_version, tracer_schema_url)                    \
 	{                                                                                          \
 		"" tracer_name, "" tracer_version, "" tracer_schema_url, (const otel_option *)0,   \
 			sizeof("" tracer_name) - 1, sizeof("" tracer_version) - 1,                 \
 			sizeof("" tracer_schema_url) - 1,                                          \
-		{                                                                                  \
-			0, 0, 0, 0, 0                                                              \
-		}                                                                                  \
+			OTEL_TRACER_SWITCH_                                                        \
 	}
 
 /**
@@ -151,6 +154,13 @@ OTEL_INLINE_ otel_tracer otel_get_tracer(const char *name, const char *version, 
 	}
 	tracer.attributes = attributes;
 	return tracer;
+}
+
+/* Has the operator switched @tracer off? */
+OTEL_INLINE_ int otel_is_off_(const otel_tracer *tracer)
+{
+	/* Volatile: or compilers see that nobody ever writes it. */
+	return tracer && *(const volatile otel_u16 *)&tracer->state.off;
 }
 
 OTEL_INLINE_ otel_u32 otel_size_(const char *text)
