@@ -36,9 +36,11 @@ skip() {
 	skipped=$((skipped + 1))
 }
 
-# all_exporters AGENT: the kitchen, with every way out, one of which nobody listens to.
+# all_exporters AGENT: the kitchen, with every way out, one of which nobody listens to. What is spooled
+# for that one, the next agent finds.
 all_exporters() {
-	"$1" run -v -e "console=-,otlp_file=/dev/null,otlp=http://127.0.0.1:1/v1/traces" -- "$kitchen"
+	"$1" run -v -e "console=-,otlp_file=/dev/null,otlp=http://127.0.0.1:1/v1/traces" \
+		--spool "$work/spool" -- "$kitchen"
 }
 
 # with_agent PROGRAM PARAMETER...: alone, then recorded.
@@ -76,7 +78,8 @@ header_programs() {
 leaks() {
 	valgrind --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all --error-exitcode=9 \
 		--suppressions=tests/valgrind.supp "$build/otel-bpf" run -v \
-		-e "console=-,otlp_file=/dev/null,otlp=http://127.0.0.1:1/v1/traces" -- "$1" ${2:+"$2" "$3"} &&
+		-e "console=-,otlp_file=/dev/null,otlp=http://127.0.0.1:1/v1/traces" --spool "$work/spool" \
+		-- "$1" ${2:+"$2" "$3"} &&
 		grep -q 'All heap blocks were freed' "$work/log"
 }
 

@@ -17,6 +17,7 @@
 #include "folder.h"
 #include "span_builder.h"
 #include "spool.h"
+#include "spool_file.h"
 #include "wire.h"
 
 #define MIB (1u << 20)
@@ -29,6 +30,7 @@ enum mode {
 	HANGS,
 	REJECTS, /* for good */
 	REJECTS_ONE,
+	TAKES_TWICE, /* the sink has sent it again by itself */
 };
 
 /* Takes requests, and remembers the ids of the spans in them. */
@@ -102,6 +104,7 @@ static int receiver_poll(struct sink *sink, uint64_t timeout_ms, struct delivery
 	} else {
 		take_ids(receiver, receiver->request, 0);
 		out->rejected = receiver->mode == REJECTS_ONE;
+		out->resends = receiver->mode == TAKES_TWICE;
 		if (receiver->mode == TAKES_IN_SILENCE) {
 			result = -EAGAIN;
 			out->unanswered = true;
@@ -407,6 +410,76 @@ static void that_an_answer_was_lost_is_known_to_the_next_agent(void **state)
 	assert_int_equal(counts.resent, 10);
 }
 
+/* What an agent would find out about this batch that takes over now. */
+static bool is_marked_as_sent(uint64_t number)
+{
+	uint8_t byte = 0xff;
+	char name[128];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/%016lx.otlp", path, (unsigned long)number);
+	fd = open(name, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, SPOOL_SENT_OFFSET), 1);
+	close(fd);
+	assert_true(byte < 2);
+	return byte;
+}
+
+static void a_batch_is_marked_as_sent_as_long_as_it_may_have_arrived(void **state)
+{
+	struct exporter *exporter = start(HANGS);
+
+	(void)state;
+	/* Under way when it goes to the spool; and behind it. */
+	submit(exporter, shop, 1, 100, 10);
+	await(exporter, receiver.hung && c.spooled == 100);
+	submit(exporter, shop, 101, 200, 10);
+	await(exporter, c.spooled == 200);
+	assert_true(is_marked_as_sent(0));
+	assert_false(is_marked_as_sent(1));
+	/* Surely not there. */
+	becomes(&receiver, REFUSES);
+	await(exporter, receiver.tries > 0 && !receiver.hung);
+	becomes(&receiver, HANGS);
+	await(exporter, receiver.hung);
+	assert_true(is_marked_as_sent(0));
+	becomes(&receiver, REFUSES);
+	await(exporter, !receiver.hung && !is_marked_as_sent(0));
+	assert_int_equal(finish(exporter, 10).resent, 0);
+}
+
+static void what_is_under_way_is_not_dropped_from_a_full_spool(void **state)
+{
+	struct exporter *exporter = start_with(HANGS, 10 * 4096, &defaults);
+	struct exporter_counts counts;
+
+	(void)state;
+	submit(exporter, shop, 1, 100, 10);
+	await(exporter, receiver.hung && c.spooled == 100);
+	submit(exporter, shop, 101, 2000, 10);
+	await(exporter, !c.waiting);
+	counts = counts_of(exporter);
+	assert_true(counts.spool_dropped >= 1000 && counts.spool_bytes <= 10 * 4096);
+	becomes(&receiver, TAKES);
+	await(exporter, c.exported == counts.spooled);
+	finish(exporter, 1000);
+	assert_int_equal(receiver.n, 2000 - counts.spool_dropped);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(receiver.ids[i], 1 + i);
+	assert_int_equal(receiver.ids[100], 101 + counts.spool_dropped);
+}
+
+static void what_the_sink_sends_again_is_counted(void **state)
+{
+	struct exporter *exporter = start(TAKES_TWICE);
+
+	(void)state;
+	submit(exporter, shop, 1, 70, 10);
+	await(exporter, c.exported == 70);
+	assert_int_equal(finish(exporter, 1000).resent, 70);
+}
+
 static void while_a_request_hangs_the_spans_behind_it_and_its_own_go_to_disk(void **state)
 {
 	struct exporter *exporter = start(HANGS);
@@ -586,6 +659,7 @@ static void what_is_known_of_processes_does_not_grow_with_the_spool(void **state
 	struct exporter_options options = defaults;
 	struct piece nothing = {0};
 	struct exporter *exporter;
+	size_t kept, exported = 0, spooled = 0;
 
 	(void)state;
 	options.queue_bytes = 64 * MIB;
@@ -600,15 +674,19 @@ static void what_is_known_of_processes_does_not_grow_with_the_spool(void **state
 		resource_unref(resource);
 	}
 	await(exporter, c.spooled == PROCESSES);
-	assert_in_range(unsettled(accounts, PROCESSES), KEPT - 4096, KEPT);
+	kept = unsettled(accounts, PROCESSES);
+	assert_in_range(kept, KEPT - 4096, KEPT);
 	becomes(&receiver, TAKES);
 	await(exporter, c.exported == PROCESSES);
 	finish(exporter, 1000);
 	assert_int_equal(unsettled(accounts, PROCESSES), 0);
-	assert_int_equal(of_account(accounts[0], ACCOUNT_EXPORTED), 1);
-	assert_int_equal(of_account(accounts[PROCESSES - 1], ACCOUNT_SPOOLED), 1);
-	for (uint32_t i = 0; i < PROCESSES; i++)
+	for (uint32_t i = 0; i < PROCESSES; i++) {
+		exported += of_account(accounts[i], ACCOUNT_EXPORTED);
+		spooled += of_account(accounts[i], ACCOUNT_SPOOLED);
 		account_unref(accounts[i]);
+	}
+	assert_int_equal(exported, kept);
+	assert_int_equal(spooled, PROCESSES - kept);
 }
 
 static void *submit_many(void *exporter)
@@ -708,6 +786,9 @@ int main(void)
 		TEST(a_batch_whose_answer_was_lost_is_sent_again_and_counted),
 		TEST(without_a_spool_it_is_sent_again_and_counted_too),
 		TEST(that_an_answer_was_lost_is_known_to_the_next_agent),
+		TEST(a_batch_is_marked_as_sent_as_long_as_it_may_have_arrived),
+		TEST(what_is_under_way_is_not_dropped_from_a_full_spool),
+		TEST(what_the_sink_sends_again_is_counted),
 		TEST(while_a_request_hangs_the_spans_behind_it_and_its_own_go_to_disk),
 		TEST(what_hangs_at_the_end_is_kept_and_may_arrive_twice),
 		TEST(a_receiver_that_is_too_slow_fills_the_disk_not_the_memory),
