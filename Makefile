@@ -29,7 +29,7 @@ endif
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef $(if $(WERROR),-Werror)
 SANFLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CFLAGS   ?= -O2 -g
-LIBS     := libbpf libelf libcurl zlib
+LIBS     := libbpf libelf libcurl zlib libmicrohttpd
 LIBFLAGS  = $(shell $(PKGCONF) --cflags $(LIBS))
 LDLIBS    = $(shell $(PKGCONF) --libs $(LIBS)) -lpthread
 
@@ -183,13 +183,15 @@ kernels: test-deps ## Try the agent on other kernels in virtual machines (minute
 	$(Q)BUILD=$(BUILD) tests/vm/run.sh
 
 FUZZ_SECONDS ?= 60
+# What an event goes through.
+FUZZED := accounting assemble attributes books checkpoint clock decode detect exception_type fields intake left_out log open open_save process resource \
+	scopes span_limits stream type_name utf8
 .PHONY: fuzz
 fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
 	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
-		$(filter-out userspace/main.c userspace/cmd_% userspace/agent.c userspace/follow.c userspace/capture.c userspace/capture_pin.c userspace/attachments.c userspace/pin.c userspace/probe.c userspace/report.c \
-		userspace/images.c userspace/exceptions.c userspace/pipeline.c,$(wildcard userspace/*.c)) \
+		$(patsubst %,userspace/%.c,$(FUZZED)) \
 		$(addprefix exporter/,account.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
 		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c

@@ -24,11 +24,13 @@
 #include "server.h"
 #include "settings.h"
 #include "stacks.h"
+#include "telemetry.h"
 
 #define MAX_OPEN_SPANS 1000000u
 #define SWEEP_NS 100000000u
 #define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
 #define STOP_MS 5000u	     /* for what is on its way out at the end */
+#define METRICS_MS 2000u     /* for the last metrics */
 #define DRAIN_NS 2000000000u /* for what is on its way in */
 #define LAST_LOOK_NS 1000000000u
 #define CHECKPOINT "checkpoint" /* its name among what is pinned */
@@ -54,6 +56,8 @@ struct agent {
 	struct look *look;
 	struct stacks *stacks;
 	struct server *server; /* NULL: nobody can ask */
+	struct telemetry *telemetry; /* NULL: no metrics are wanted */
+	uint64_t not_handed_over; /* as told last */
 	int epoll;
 	bool busy; /* the last turn found something in the ring */
 	bool everybody; /* discovery tells of all processes of the host */
@@ -242,6 +246,7 @@ static void tick(struct agent *agent)
 	}
 	if (look_turn(agent->look, capture_consumed(agent->capture), now))
 		agent->busy = true; /* what is found waits for the ring to be read */
+	telemetry_tick(agent->telemetry, now);
 }
 
 void agent_turn(struct agent *agent)
@@ -286,6 +291,16 @@ static int start_server(struct agent *agent)
 		return 0;
 	}
 	return agent_watch(agent, server_fd(agent->server), server_serve, agent->server);
+}
+
+static int start_telemetry(struct agent *agent)
+{
+	int err = telemetry_new(agent->options->metrics, agent->options->pipeline.endpoint, on_ask, agent,
+				&agent->telemetry);
+
+	if (!err && telemetry_fd(agent->telemetry) >= 0)
+		err = agent_watch(agent, telemetry_fd(agent->telemetry), telemetry_serve, agent->telemetry);
+	return err;
 }
 
 /* ---- Start and end ---- */
@@ -371,6 +386,8 @@ static int start(struct agent *agent)
 		err = agent_watch(agent, settings_fd(agent->settings), on_settings, agent);
 	if (!err)
 		err = start_server(agent);
+	if (!err && agent->options->metrics)
+		return start_telemetry(agent);
 	if (err)
 		log_error("cannot start: %s", strerror(-err));
 	return err;
@@ -400,6 +417,7 @@ void agent_free(struct agent *agent)
 {
 	if (!agent)
 		return;
+	telemetry_free(agent->telemetry);
 	server_free(agent->server);
 	discovery_free(agent->discovery);
 	images_free(agent->images);
@@ -561,6 +579,9 @@ void agent_overview(struct agent *agent, struct overview *out)
 	intake_counts(agent->intake, &out->counts);
 	capture_faults(agent->capture, &out->faults);
 	out->images = images_attached(agent->images, &out->longest_ms);
+	if (agent->not_handed_over < out->counts.books[BOOK_NOT_HANDED_OVER])
+		agent->not_handed_over = out->counts.books[BOOK_NOT_HANDED_OVER];
+	out->not_handed_over = agent->not_handed_over;
 }
 
 static void finish(struct agent *agent)
@@ -568,6 +589,7 @@ static void finish(struct agent *agent)
 	struct overview overview;
 
 	pipeline_stop(agent->pipeline, STOP_MS);
+	telemetry_finish(agent->telemetry, METRICS_MS);
 	agent_overview(agent, &overview);
 	report_say(&overview, agent->options->verbose);
 }

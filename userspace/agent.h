@@ -26,6 +26,7 @@ struct agent_options {
 	struct pipeline_options pipeline;
 	const char *service_name; /* NULL: unknown_service:executable */
 	const char *settings;	  /* a file; NULL: none */
+	const char *metrics;	  /* as telemetry_new() takes it; NULL: none */
 	const char *pin;	  /* a directory of the BPF file system; NULL: none */
 	size_t ring_bytes;	  /* a power of two */
 	bool verbose;

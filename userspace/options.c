@@ -39,6 +39,10 @@ const char options_help[] =
 	"      --spool-size BYTES   how much may wait there: then the oldest are dropped; K, M and "
 	"G\n"
 	"                           may follow (default: 256M)\n"
+	"      --metrics LIST       metrics of otel-bpf itself, separated by commas:\n"
+	"                             ADDRESS:PORT    for Prometheus, at /metrics\n"
+	"                             otlp[=URL]      OTLP, to URL as it is, or to the endpoint's\n"
+	"                                             /v1/metrics\n"
 	"      --pin[=DIR]          leave it recording when otel-bpf ends, for the next one that is given\n"
 	"                           the same DIR, in a BPF file system (default: " PIN_DEFAULT ")\n"
 	"  -v, --verbose            say more\n"
@@ -108,6 +112,9 @@ int options_take(struct agent_options *options, int option, const char *command,
 		return 0;
 	case OPTION_SPOOL_SIZE:
 		return parse_spool_size(optarg, &options->pipeline.spool_bytes);
+	case OPTION_METRICS:
+		options->metrics = optarg;
+		return 0;
 	case OPTION_PIN:
 		options->pin = optarg ? optarg : PIN_DEFAULT;
 		return 0;

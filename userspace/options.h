@@ -14,7 +14,8 @@ enum {
 	OPTION_SETTINGS,
 	OPTION_SPOOL,
 	OPTION_SPOOL_SIZE,
-	OPTION_PIN
+	OPTION_PIN,
+	OPTION_METRICS
 };
 
 /* For getopt_long(): the short ones, and entries of the table of long ones. */
@@ -27,6 +28,7 @@ enum {
 		{"settings", required_argument, NULL, OPTION_SETTINGS},                            \
 		{"spool", required_argument, NULL, OPTION_SPOOL},                                  \
 		{"spool-size", required_argument, NULL, OPTION_SPOOL_SIZE},                        \
+		{"metrics", required_argument, NULL, OPTION_METRICS},                              \
 		{"pin", optional_argument, NULL, OPTION_PIN},                                      \
 		{"verbose", no_argument, NULL, 'v'},                                               \
 	{                                                                                          \

@@ -20,6 +20,12 @@ struct overview {
 	double longest_ms; /* that one of them took */
 	uint64_t ring_bytes;
 	uint64_t ring_used;
+	/* BOOK_NOT_HANDED_OVER, but never less than before: for a moment, what was lost for a reason that
+	 * is not known yet counts there. */
+	uint64_t not_handed_over;
 };
+
+/** Tells what there is to say. */
+typedef void (*overview_fn)(void *self, struct overview *out);
 
 #endif

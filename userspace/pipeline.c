@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "endpoint.h"
 #include "log.h"
 #include "spool.h"
 
-#define MAX_EXPORTERS 16
+#define MAX_EXPORTERS PIPELINE_EXPORTERS_MAX
 
 struct pipeline {
 	size_t count;
@@ -18,47 +19,13 @@ struct pipeline {
 	struct exporter *exporters[MAX_EXPORTERS];
 };
 
-/* An empty variable is one that is not set (OpenTelemetry: Configuration, common rules). */
-static const char *environment(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? value : NULL;
-}
-
-/* OpenTelemetry: OTLP exporter, Endpoint URLs: a base gets the path of the signal. */
-static int with_signal_path(const char *base, char *url, size_t size)
-{
-	const char *host = strstr(base, "://");
-	size_t n = strlen(base);
-
-	if (host && (!host[3] || host[3] == '/')) {
-		log_error("endpoint %s has no host; an endpoint is as in http://localhost:4318",
-			  base);
-		return -EINVAL;
-	}
-	if ((size_t)snprintf(url, size, "%s%sv1/traces", base,
-			     n && base[n - 1] == '/' ? "" : "/") >= size) {
-		log_error("endpoint too long: %.60s...", base);
-		return -ENAMETOOLONG;
-	}
-	return 0;
-}
-
 static int new_otlp(const char *url, const char *endpoint, struct sink **out)
 {
-	char built[2048];
+	char built[ENDPOINT_MAX];
 	int err = 0;
 
-	if (!url && endpoint)
-		err = with_signal_path(endpoint, built, sizeof(built));
-	else if (!url && environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
-		url = environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-	else if (!url && environment("OTEL_EXPORTER_OTLP_ENDPOINT"))
-		err = with_signal_path(environment("OTEL_EXPORTER_OTLP_ENDPOINT"), built,
-				       sizeof(built));
-	else if (!url)
-		url = "http://localhost:4318/v1/traces";
+	if (!url)
+		err = endpoint_url(endpoint, ENDPOINT_TRACES, built);
 	return err ? err : sink_otlp_http_new(url ? url : built, out);
 }
 
@@ -158,12 +125,12 @@ static int add(struct pipeline *pipeline, char *element, const struct pipeline_o
 
 static const char *default_list(const char *endpoint)
 {
-	const char *list = environment("OTEL_TRACES_EXPORTER");
+	const char *list = endpoint_environment("OTEL_TRACES_EXPORTER");
 
 	if (list)
 		return list;
-	if (endpoint || environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") ||
-	    environment("OTEL_EXPORTER_OTLP_ENDPOINT"))
+	if (endpoint || endpoint_environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") ||
+	    endpoint_environment("OTEL_EXPORTER_OTLP_ENDPOINT"))
 		return "otlp";
 	return "console";
 }

@@ -13,6 +13,8 @@
 
 #include "exporter.h"
 
+#define PIPELINE_EXPORTERS_MAX 16
+
 struct pipeline;
 
 struct pipeline_options {

@@ -30,7 +30,7 @@ struct client {
 };
 
 struct server {
-	server_look_fn look;
+	overview_fn look;
 	void *self;
 	int epoll;
 	int listener;
@@ -259,7 +259,7 @@ static int listen_at(struct server *server, const char *directory)
 	return 0;
 }
 
-int server_new(const char *directory, server_look_fn look, void *self, struct server **out)
+int server_new(const char *directory, overview_fn look, void *self, struct server **out)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER};
 	struct server *server;

@@ -18,14 +18,11 @@
 
 struct server;
 
-/** Tells what there is to say. */
-typedef void (*server_look_fn)(void *self, struct overview *out);
-
 /**
  * Listens in @directory, which is made if it is not there; sockets of dead agents are removed.
  * Returns 0 or a negative errno. Free with server_free().
  */
-int server_new(const char *directory, server_look_fn look, void *self, struct server **out);
+int server_new(const char *directory, overview_fn look, void *self, struct server **out);
 
 /** NULL is allowed. */
 void server_free(struct server *server);

@@ -57,7 +57,7 @@ program receiver
 program producer -lpthread
 # shellcheck disable=SC2046 # a list of files, and one of words
 program encode_dump $(find "$build/exporter" "$build/userspace" -name '*.o' ! -name main.o) \
-	$(pkg-config --cflags --libs libbpf libelf libcurl zlib) -lpthread -lm
+	$(pkg-config --cflags --libs libbpf libelf libcurl zlib libmicrohttpd) -lpthread -lm
 python=$($here/python_env.sh) || {
 	echo "  cannot install OpenTelemetry's Python packages"
 	echo "0 passed, 1 failed"
@@ -67,12 +67,14 @@ python=$($here/python_env.sh) || {
 suite encodings "$python" $here/encode_test.py "$programs/encode_dump"
 suite semconv "$python" $here/semconv_test.py
 if [ "$(id -u)" -ne 0 ]; then
+	skip metrics "this is not root"
 	skip seeds "this is not root"
 	skip w3c "this is not root"
 	skip throughput "this is not root"
 	skip flap "this is not root"
 	skip collector "this is not root"
 else
+	suite metrics "$python" $here/metrics_test.py "$build"
 	suite seeds "$python" $here/seeds/run.py
 	suite w3c python3 $here/w3c/run.py
 	suite throughput "$python" $here/throughput.py --spans "$spans" "$build"
