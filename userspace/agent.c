@@ -78,6 +78,17 @@ static void on_span(void *self, struct span *span)
 	pipeline_submit(agent->pipeline, span);
 }
 
+static int on_text(void *self, const struct process_id *process, uint64_t at, uint64_t address, char *text,
+		   size_t room)
+{
+	struct agent *agent = self;
+
+	/* What was loaded just before it. */
+	if (agent->discovery)
+		discovery_read(agent->discovery);
+	return stacks_text(agent->stacks, process, at, address, text, room);
+}
+
 static bool is_tracer_on(void *self, struct bytes name)
 {
 	const struct agent *agent = self;
@@ -341,6 +352,7 @@ static int start(struct agent *agent)
 		.sink = {on_span, agent},
 		.tracers = {is_tracer_on, agent},
 		.stack_names = {on_stack, agent},
+		.texts = {on_text, agent},
 	};
 	int err = settings_new(agent->options->settings, &agent->settings);
 

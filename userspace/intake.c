@@ -8,10 +8,10 @@
 #include "accounting.h"
 #include "assemble.h"
 #include "checkpoint.h"
-#include "exception_type.h"
 #include "log.h"
 #include "process.h"
 #include "resource.h"
+#include "type_name.h"
 
 /* What comes from a process can be as late as its last flush was in the ring. */
 #define ENDED_NS UINT64_C(3000000000)
@@ -33,6 +33,7 @@ struct intake {
 	struct processes processes;
 	struct assembler *assembler;
 	struct stack_names stack_names;
+	struct process_texts texts;
 	struct blob stack; /* the text of a stack trace */
 	uint64_t event_time;
 	uint64_t now; /* the latest time that an event or a tick named */
@@ -61,6 +62,7 @@ struct intake *intake_new(const struct intake_options *options)
 	if (!intake->assembler)
 		goto free_processes;
 	intake->stack_names = options->stack_names;
+	intake->texts = options->texts;
 	intake->complaints = COMPLAINTS_MAX;
 	return intake;
 
@@ -552,21 +554,38 @@ static void skip_records(struct intake *intake, struct stream *stream, const str
 	stream->process->gaps++;
 }
 
+/* The name of an exception's type, as compilers write it; one that was not in memory is read elsewhere. */
+static int exception_text(struct intake *intake, const struct event *event, const struct event_exception *it,
+			  char text[TYPE_NAME_MAX])
+{
+	if (it->size && it->size < sizeof(it->text)) {
+		memcpy(text, it->text, it->size);
+		text[it->size] = '\0';
+		return 0;
+	}
+	if (!it->name || !intake->texts.read || intake->skip)
+		return -ENOENT;
+	return intake->texts.read(intake->texts.self, &event->process, event->time, it->name, text,
+				  TYPE_NAME_MAX);
+}
+
 /* What left the last span of the flush that follows, if it comes. */
 static int take_exception(struct intake *intake, const struct event *event, struct bytes body)
 {
 	struct process *process = get_process(intake, &event->process, event->time);
+	char text[TYPE_NAME_MAX], type[TYPE_NAME_MAX];
 	struct event_exception it;
-	char type[TYPE_NAME_MAX];
 	struct stream *stream;
 
 	if (body.size < sizeof(it))
 		return -EBADMSG;
 	memcpy(&it, body.data, sizeof(it));
-	if (!process || exception_type(&event->process, &it, type))
+	if (!process || exception_text(intake, event, &it, text))
 		return 0;
+	/* A star marks types that are never those of other libraries. */
+	type_name(text + (*text == '*'), type);
 	stream = process_stream(&intake->processes, process, it.buffer_id);
-	if (!stream)
+	if (!stream || !*type)
 		return 0;
 	free(stream->exception);
 	stream->exception = strdup(type);

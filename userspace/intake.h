@@ -38,6 +38,15 @@ struct stack_names {
 	void *self;
 };
 
+/*
+ * Who reads the text, with its NUL, that @process has at @address, at @at: 0, or -ENOENT.
+ */
+struct process_texts {
+	int (*read)(void *self, const struct process_id *process, uint64_t at, uint64_t address, char *text,
+		    size_t room);
+	void *self;
+};
+
 struct intake_options {
 	const char *service_name; /* of processes that do not name theirs; NULL: unknown_service:executable */
 	size_t max_open;	  /* spans that are not finished yet, over all processes */
@@ -46,6 +55,7 @@ struct intake_options {
 	struct span_sink sink;
 	struct tracer_rules tracers; /* asked when a span starts */
 	struct stack_names stack_names; /* .describe may be NULL: stack traces are left out */
+	struct process_texts texts; /* .read may be NULL: only what the kernel could read is known */
 };
 
 /* What became of all spans, and what was wrong with the rest. All are sums since the start. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "detect.h"
+#include "image_text.h"
 #include "list.h"
 #include "maps.h"
 #include "symbols.h"
@@ -607,4 +608,30 @@ void stacks_describe(struct stacks *stacks, const struct process_id *process, ui
 	}
 	(void)blob_append(text, lines.data, lines.size);
 	blob_free(&lines);
+}
+
+/* Nothing of an image is further from its code, and no more than so many images are tried. */
+#define IMAGE_SIZE_MAX (UINT64_C(1) << 31)
+#define IMAGES_TRIED_MAX 64
+
+int stacks_text(struct stacks *stacks, const struct process_id *process, uint64_t at, uint64_t address,
+		char *text, size_t room)
+{
+	const struct space *space = space_find(stacks, process->pid, at);
+	unsigned tried = 0;
+
+	for (size_t i = 0; space && space->places && i < space->places->n; i++) {
+		const struct place *it = &space->places->list[i];
+		uint64_t distance = address > it->begin ? address - it->begin : it->begin - address;
+
+		if (!it->file || distance > IMAGE_SIZE_MAX || tried == IMAGES_TRIED_MAX)
+			continue;
+		tried++;
+		if (it->file->fd < 0)
+			file_open(stacks, it->file, it->file->name, it->file->inode);
+		if (it->file->fd >= 0 &&
+		    !image_text(it->file->fd, it->begin, it->offset, address, text, room))
+			return 0;
+	}
+	return -ENOENT;
 }

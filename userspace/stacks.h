@@ -9,6 +9,7 @@
 #ifndef OTEL_BPF_STACKS_H
 #define OTEL_BPF_STACKS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../bpf/event.h"
@@ -40,5 +41,12 @@ void stacks_event(struct stacks *stacks, const struct event *event);
  */
 void stacks_describe(struct stacks *stacks, const struct process_id *process, uint64_t at,
 		     struct bytes addresses, struct blob *text);
+
+/**
+ * The text, with its NUL, that @process has at @address among the read-only data of a file that it has
+ * mapped as code, too. Read from the file: memory of a process may never come. Returns 0 or -ENOENT.
+ */
+int stacks_text(struct stacks *stacks, const struct process_id *process, uint64_t at, uint64_t address,
+		char *text, size_t room);
 
 #endif

@@ -19,7 +19,8 @@
 #define DATA_MAX ((uint64_t)32 << 20) /* of a file, looked through; the rest is not */
 #define RELOCATIONS_MAX ((uint64_t)64 << 20)
 
-/* otel_tracer of otel/types.h: the addresses of name, version, schema URL, attributes; their sizes. */
+/* otel_tracer of otel/types.h: the addresses of name, version, schema URL, attributes; their sizes.
+ */
 struct layout {
 	uint64_t name;
 	uint64_t others[3];
@@ -70,13 +71,14 @@ static int read_headers(struct reader *reader)
 	    elf->e_phentsize != sizeof(Elf64_Phdr))
 		return -EBADMSG;
 	reader->n_segments = elf->e_phnum < HEADERS_MAX ? elf->e_phnum : HEADERS_MAX;
-	err = read_at(reader, reader->segments, reader->n_segments * sizeof(Elf64_Phdr), elf->e_phoff);
+	err = read_at(reader, reader->segments, reader->n_segments * sizeof(Elf64_Phdr),
+		      elf->e_phoff);
 	for (size_t i = 0; !err && i < reader->n_segments; i++) {
 		const Elf64_Phdr *h = &reader->segments[i];
 
 		/* So that nothing overflows below. */
-		if (h->p_offset > INT64_MAX / 2 || h->p_filesz > INT64_MAX / 2 || h->p_vaddr > INT64_MAX / 2 ||
-		    h->p_memsz > INT64_MAX / 2)
+		if (h->p_offset > INT64_MAX / 2 || h->p_filesz > INT64_MAX / 2 ||
+		    h->p_vaddr > INT64_MAX / 2 || h->p_memsz > INT64_MAX / 2)
 			err = -EBADMSG;
 	}
 	return err;
@@ -87,7 +89,8 @@ static bool file_offset(const struct reader *reader, uint64_t address, uint64_t 
 	for (size_t i = 0; i < reader->n_segments; i++) {
 		const Elf64_Phdr *h = &reader->segments[i];
 
-		if (h->p_type != PT_LOAD || address < h->p_vaddr || address - h->p_vaddr > h->p_filesz ||
+		if (h->p_type != PT_LOAD || address < h->p_vaddr ||
+		    address - h->p_vaddr > h->p_filesz ||
 		    h->p_filesz - (address - h->p_vaddr) < size)
 			continue;
 		*out = h->p_offset + (address - h->p_vaddr);
@@ -100,8 +103,8 @@ static bool file_offset(const struct reader *reader, uint64_t address, uint64_t 
 
 /*
  * Can the kernel write to a u16 there, and take it back? Not in what is read-only after relocation
- * (RELRO): it could set it while the program starts, and never again take it back. Nor in a page of the
- * file that two segments have a part of: it would take the first that is mapped.
+ * (RELRO): it could set it while the program starts, and never again take it back. Nor in a page of
+ * the file that two segments have a part of: it would take the first that is mapped.
  */
 static bool is_writable(const struct reader *reader, uint64_t address, uint64_t offset)
 {
@@ -110,7 +113,8 @@ static bool is_writable(const struct reader *reader, uint64_t address, uint64_t 
 
 	for (size_t i = 0; i < reader->n_segments; i++) {
 		const Elf64_Phdr *h = &reader->segments[i];
-		uint64_t begin = h->p_offset & mask, end = (h->p_offset + h->p_filesz + reader->page - 1) & mask;
+		uint64_t begin = h->p_offset & mask,
+			 end = (h->p_offset + h->p_filesz + reader->page - 1) & mask;
 
 		if (h->p_type == PT_GNU_RELRO && address >= (h->p_vaddr & mask) &&
 		    address < ((h->p_vaddr + h->p_memsz) & mask))
@@ -120,7 +124,8 @@ static bool is_writable(const struct reader *reader, uint64_t address, uint64_t 
 	return mapped == 1 && !(offset & 1);
 }
 
-static void look_at(struct reader *reader, const struct layout *it, uint64_t address, uint64_t offset)
+static void look_at(struct reader *reader, const struct layout *it, uint64_t address,
+		    uint64_t offset)
 {
 	uint64_t in_it = offsetof(struct layout, state) + offsetof(struct otel_tracer_switch, off);
 
@@ -128,7 +133,8 @@ static void look_at(struct reader *reader, const struct layout *it, uint64_t add
 	    it->state.off || it->name_size >= TRACER_NAME_MAX || reader->n == OTEL_TRACER_SITES ||
 	    !is_writable(reader, address + in_it, offset + in_it))
 		return;
-	reader->found[reader->n++] = (struct found){address, it->name, it->name_size, offset + in_it};
+	reader->found[reader->n++] =
+		(struct found){address, it->name, it->name_size, offset + in_it};
 }
 
 /* They are aligned to 8 bytes in memory. */

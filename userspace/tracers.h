@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tracers: which of them the operator wants, and those in the data of an ELF file, which the kernel can
- * switch off in all processes that have it mapped. The file is somebody else's: nothing in it is trusted.
+ * Tracers: which of them the operator wants, and those in the data of an ELF file, which the kernel
+ * can switch off in all processes that have it mapped. The file is somebody else's: nothing in it
+ * is trusted.
  */
 #ifndef OTEL_BPF_TRACERS_H
 #define OTEL_BPF_TRACERS_H
@@ -33,9 +34,9 @@ struct tracers {
 };
 
 /**
- * Finds the first tracers that are in memory the kernel can write to: others are const, are made at run
- * time, or lie in a page that is mapped twice. Returns 0 or a negative errno: -EBADMSG, or what reading
- * said.
+ * Finds the first tracers that are in memory the kernel can write to: others are const, are made at
+ * run time, or lie in a page that is mapped twice. Returns 0 or a negative errno: -EBADMSG, or what
+ * reading said.
  */
 int tracers_read(int fd, struct tracers *out);
 

@@ -199,6 +199,37 @@ static void events_that_make_no_sense_change_nothing(void **state)
 	assert_string_equal(event_text(only(), 0, "exception.type", text), "");
 }
 
+static int read_text(void *self, const struct process_id *process, uint64_t at, uint64_t address,
+		     char *text, size_t room)
+{
+	(void)self;
+	if (address != 0x1000 || at != NOW || process->pid != app.pid)
+		return -ENOENT;
+	snprintf(text, room, "*N4shop12no_such_dishE");
+	return 0;
+}
+
+static void a_name_that_was_not_in_memory_is_asked_for(void **state)
+{
+	const struct intake_options options = {
+		.max_open = 100,
+		.sink = {.submit = collect_span, .self = &out},
+		.texts = {.read = read_text},
+	};
+	struct event_exception it = {.buffer_id = 1, .type = 1, .name = 0x1000};
+
+	(void)state;
+	intake_free(intake);
+	intake = intake_new(&options);
+	assert_non_null(intake);
+	producer_start(&one, SPAN, "a", NULL);
+	escape(&one, SPAN, false);
+	producer_life(&one, intake, EVENT_EXCEPTION, &it, sizeof(it));
+	producer_flush(&one, intake);
+	end(&one, SPAN, 1);
+	assert_left_by(only(), "shop::no_such_dish");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +239,7 @@ int main(void)
 		TEST(a_span_of_another_thread_gets_it_in_the_order_of_time),
 		TEST(what_the_application_says_itself_stays),
 		TEST(events_that_make_no_sense_change_nothing),
+		TEST(a_name_that_was_not_in_memory_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tracers in an ELF file: which are found, what they are called, and which the kernel must not touch. */
+/* Tracers in an ELF file: which are found, what they are called, and which the kernel must not
+ * touch. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +47,8 @@ static void file_init(struct file *it)
 	it->segments = (Elf64_Phdr *)(void *)(it->bytes + elf->e_phoff);
 	it->dynamic = (Elf64_Dyn *)(void *)(it->bytes + 0x400);
 	it->relocations = (Elf64_Rela *)(void *)(it->bytes + 0x600);
-	it->segments[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R, .p_vaddr = BIAS, .p_filesz = 0x1000};
+	it->segments[0] = (Elf64_Phdr){
+		.p_type = PT_LOAD, .p_flags = PF_R, .p_vaddr = BIAS, .p_filesz = 0x1000};
 	it->segments[1] = (Elf64_Phdr){.p_type = PT_LOAD,
 				       .p_flags = PF_R | PF_W,
 				       .p_offset = DATA,
@@ -73,8 +75,8 @@ static void relocate(struct file *it, uint64_t at, uint64_t type, uint64_t to)
 	uint64_t n = it->dynamic[1].d_un.d_val;
 
 	it->dynamic[1].d_un.d_val = n + sizeof(Elf64_Rela);
-	it->relocations[n / sizeof(Elf64_Rela)] =
-		(Elf64_Rela){.r_offset = BIAS + at, .r_info = ELF64_R_INFO(0, type), .r_addend = (int64_t)to};
+	it->relocations[n / sizeof(Elf64_Rela)] = (Elf64_Rela){
+		.r_offset = BIAS + at, .r_info = ELF64_R_INFO(0, type), .r_addend = (int64_t)to};
 }
 
 static struct tracers found;
@@ -152,7 +154,8 @@ static void only_what_the_kernel_can_write_and_take_back_is_taken(void **state)
 	assert_int_equal(read_file(&it, SIZE), 0);
 	assert_int_equal(found.n, 2);
 	/* The first is read-only after relocation. */
-	it.segments[3] = (Elf64_Phdr){.p_type = PT_GNU_RELRO, .p_vaddr = BIAS + DATA, .p_memsz = 0x1000};
+	it.segments[3] =
+		(Elf64_Phdr){.p_type = PT_GNU_RELRO, .p_vaddr = BIAS + DATA, .p_memsz = 0x1000};
 	assert_int_equal(read_file(&it, SIZE), 0);
 	assert_int_equal(found.n, 1);
 	assert_int_equal(found.list[0].off, DATA + 0x1100 + 52);

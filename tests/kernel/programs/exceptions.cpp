@@ -249,9 +249,6 @@ static void not_resident()
 		forgetful it;
 		throw_far_away();
 	});
-	std::puts("thrown");
-	std::fflush(stdout);
-	std::getchar(); /* lives until somebody has looked */
 }
 
 int main(int argc, char **argv)
