@@ -63,6 +63,9 @@ volatile __u64 ring_reserve = 1 << 20; /* for lives, when spans have filled the 
 
 volatile __u64 not_followed;   /* processes that did not fit into the map */
 volatile __u64 losses_unknown; /* spans lost in flushes that did not fit into `losses` */
+volatile __u32 execs_are_read; /* on_prepare_exec is there */
+volatile __u64 forks_unseen;   /* children of followed processes that were not followed */
+volatile __u64 execs_unread;   /* execs before which nothing was read */
 volatile __u64 lives_lost;     /* forks and execs that did not fit into the ring */
 
 static __always_inline __u64 wakeup(void)
@@ -246,14 +249,34 @@ static __noinline int count_loss(const struct process_id *process, const struct 
 	return 0;
 }
 
-/* Has the owner of a buffer handed over, meanwhile, what was copied to @copied? */
-static __always_inline bool moved(const void *buffer, const void *copied)
-{
-	const __u64 at = offsetof(struct otel_buffer, position);
-	__u64 position = 0;
+/* The beginning of struct otel_buffer that tells whether its owner has handed it over meanwhile. */
+struct stamp {
+	__u64 buffer_id; /* another one: it has ended, and the buffer is somebody else's */
+	__u64 position;
+	__u32 committed;
+	__u32 reserved;
+};
+_Static_assert(__builtin_offsetof(struct otel_buffer, position) ==
+		       __builtin_offsetof(struct otel_buffer, buffer_id) +
+			       __builtin_offsetof(struct stamp, position),
+	       "ABI");
+_Static_assert(__builtin_offsetof(struct otel_buffer, committed) ==
+		       __builtin_offsetof(struct otel_buffer, buffer_id) +
+			       __builtin_offsetof(struct stamp, committed),
+	       "ABI");
 
-	return bpf_probe_read_user(&position, sizeof(position), buffer + at) ||
-	       position != *(const volatile __u64 *)(copied + at);
+/* In this order: what is committed is at this position, or a later one, which moved() will find. */
+static __always_inline bool read_stamp(const void *buffer, struct stamp *stamp)
+{
+	return !bpf_probe_read_user(stamp, sizeof(*stamp), buffer + offsetof(struct otel_buffer, buffer_id));
+}
+
+static __always_inline bool moved(const void *buffer, const struct stamp *before)
+{
+	struct stamp now = {};
+
+	return !read_stamp(buffer, &now) || now.buffer_id != before->buffer_id ||
+	       now.position != before->position;
 }
 
 /*
@@ -282,7 +305,7 @@ static __always_inline bool moved(const void *buffer, const void *copied)
 			bpf_ringbuf_submit(event, wakeup());                                       \
 			return LOSS_UNREADABLE;                                                    \
 		}                                                                                  \
-		if (walked && moved(from, event + 1)) {                                            \
+		if (stamp && moved(from, stamp)) {                                                 \
 			event->kind = EVENT_NOTHING;                                               \
 			event->size = 0;                                                           \
 			bpf_ringbuf_submit(event, wakeup());                                       \
@@ -293,11 +316,12 @@ static __always_inline bool moved(const void *buffer, const void *copied)
 	}
 
 /*
- * Returns enum loss, LOSSES if nothing is lost. @walked: a buffer whose owner may be running. If it
- * hands it over while we copy, what we have is a mixture, and of no use: it is in the ring already.
+ * Returns enum loss, LOSSES if nothing is lost. @stamp: of a buffer whose owner may be running, or NULL.
+ * If it hands it over while we copy, what we have is a mixture, and of no use: it is in the ring already.
  */
 static __always_inline __u32 copy(__u32 kind, const void *from, __u64 size,
-				  const struct source *source, __u64 reserve, bool walked)
+				  const struct source *source, __u64 reserve,
+				  const struct stamp *stamp)
 {
 	struct event *event;
 	__u32 reason;
@@ -326,7 +350,7 @@ static __noinline int announce(__u64 anchor, const struct source *source)
 				(const void *)anchor + offsetof(struct otel_anchor, size)) ||
 	    size > sizeof(struct otel_anchor))
 		return 1; /* garbage: no use in trying again */
-	reason = copy(EVENT_ANCHOR, (const void *)anchor, size, source, 0, false);
+	reason = copy(EVENT_ANCHOR, (const void *)anchor, size, source, 0, NULL);
 	return reason != LOSS_RING_FULL && reason != LOSS_QUOTA;
 }
 
@@ -339,16 +363,26 @@ static __noinline int take(const void *buffer, __u64 size, const struct source *
 	if (!source)
 		return 0;
 	return count_loss(&source->id, buffer,
-			  copy(EVENT_FLUSH, buffer, size, source, ring_reserve, false), size);
+			  copy(EVENT_FLUSH, buffer, size, source, ring_reserve, NULL), size);
 }
 
-/* The same for one that its owner may be writing to. */
-static __noinline int take_walked(const void *buffer, __u64 size, const struct source *source)
+/*
+ * The same for one that its owner may be writing to. If it is @running, it may end at any time and give
+ * the memory back, having handed over what was in it.
+ */
+static __noinline int take_walked(const void *buffer, const struct stamp *stamp, const struct source *source,
+				  bool running)
 {
-	if (!source)
+	__u64 size;
+	__u32 reason;
+
+	if (!source || !stamp)
 		return 0;
-	return count_loss(&source->id, buffer,
-			  copy(EVENT_FLUSH, buffer, size, source, ring_reserve, true), size);
+	size = sizeof(struct otel_buffer) + stamp->committed;
+	reason = copy(EVENT_FLUSH, buffer, size, source, ring_reserve, stamp);
+	if (running && reason == LOSS_UNREADABLE)
+		return 0;
+	return count_loss(&source->id, buffer, reason, size);
 }
 
 /*
@@ -367,6 +401,26 @@ static __always_inline struct followed *find(const struct process_id *process)
 
 #include "exceptions.bpf.h"
 
+/* Has no program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} nothing SEC(".maps");
+
+/*
+ * Kernels from 6.13 on give programs a stack per CPU instead of the task's. Those of uprobes may be
+ * preempted, and then the next one writes over it: flushes were told of other processes, and buffers
+ * read with the size of others (seen on 7.2 with preempt=full). Programs with a tail call have the
+ * task's stack. To be called where it does not matter that it does nothing.
+ */
+static __always_inline void keep_own_stack(struct pt_regs *ctx)
+{
+	if (bpf_core_field_exists(struct bpf_prog_aux, priv_stack_ptr))
+		bpf_tail_call(ctx, &nothing, 0);
+}
+
 SEC("uprobe")
 int capture_flush(struct pt_regs *ctx)
 {
@@ -378,8 +432,10 @@ int capture_flush(struct pt_regs *ctx)
 
 	identify_current(&source.id);
 	process = find(&source.id);
-	if (!process)
+	if (!process) {
+		keep_own_stack(ctx);
 		return 0;
+	}
 	source.user = process->user;
 	if (process->announced != source.id.execs + 1) {
 		bpf_probe_read_user(&anchor, sizeof(anchor),
@@ -408,7 +464,9 @@ static __always_inline int on_fork_once(struct task_struct *parent, struct task_
 	struct followed fresh = {}, *before, *follows;
 	struct event *event;
 
-	identify(parent, &parent_id);
+	parent_id.pid = (__u32)BPF_CORE_READ(parent, tgid);
+	parent_id.execs = BPF_CORE_READ(parent, self_exec_id);
+	parent_id.start_time = BPF_CORE_READ(parent, group_leader, start_boottime);
 	identify(child, &source.id);
 	if (source.id.pid == parent_id.pid)
 		return 0;
@@ -480,6 +538,16 @@ int BPF_PROG(on_fork_again, struct task_struct *parent, struct task_struct *chil
 	return on_fork_once(parent, child);
 }
 
+/* Whoever is followed has all of its children followed, but for those that no program saw. */
+static __always_inline bool is_child_of_followed(struct task_struct *task)
+{
+	struct process_id parent = {};
+
+	parent.pid = (__u32)BPF_CORE_READ(task, real_parent, tgid);
+	parent.start_time = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
+	return find(&parent);
+}
+
 static __always_inline int on_exec_once(struct task_struct *task, struct linux_binprm *binary)
 {
 	struct followed *process;
@@ -492,9 +560,19 @@ static __always_inline int on_exec_once(struct task_struct *task, struct linux_b
 
 	identify(task, &source.id);
 	process = find(&source.id);
+	if (!process && is_child_of_followed(task)) {
+		/* None of the programs saw its fork. */
+		__sync_fetch_and_add(&forks_unseen, 1);
+		on_fork_once(BPF_CORE_READ(task, real_parent), task);
+		process = find(&source.id);
+	}
 	if (!process || process->executed == source.id.execs + 1)
 		return 0;
 	process->executed = source.id.execs + 1;
+	/* Of the program before: the kernel has counted one exec more since. */
+	if (execs_are_read && process->announced && process->announced == source.id.execs &&
+	    process->prepared != source.id.execs)
+		__sync_fetch_and_add(&execs_unread, 1);
 	process->start_time = source.id.start_time;
 	source.user = process->user;
 	event = reserve_life(&source, sizeof(*event) + sizeof(*exec) + EVENT_FILENAME_MAX +
@@ -560,9 +638,10 @@ struct {
 struct walk {
 	struct source source;
 	__u64 anchor;
-	__u64 owner;  /* the thread pointer of the only thread that matters; 0: all do */
-	__u64 thread; /* 0: the list is at its end */
-	__u32 bucket; /* the next one */
+	__u64 owner;   /* the thread pointer of the only thread that matters; 0: all do */
+	__u64 running; /* all but the one with this thread pointer may be; 0: none is */
+	__u64 thread;  /* 0: the list is at its end */
+	__u32 bucket;  /* the next one */
 	__u32 reserved;
 };
 
@@ -603,7 +682,7 @@ static long take_thread(const void *map, const void *key, const void *value, str
 {
 	struct thread_head thread;
 	__u64 at = walk->thread;
-	__u32 committed;
+	struct stamp stamp;
 
 	if (!at) {
 		if (walk->bucket >= OTEL_ANCHOR_BUCKETS)
@@ -622,21 +701,25 @@ static long take_thread(const void *map, const void *key, const void *value, str
 	for (int i = 0; i < 3; i++) {
 		const void *buffer = (const void *)thread.buffers[i];
 
-		committed = 0;
-		if (!buffer ||
-		    bpf_probe_read_user(&committed, sizeof(committed),
-					buffer + offsetof(struct otel_buffer, committed)) ||
-		    !committed || committed > OTEL_FLUSH_MAX)
+		if (!buffer || !read_stamp(buffer, &stamp) || !stamp.committed ||
+		    stamp.committed > OTEL_FLUSH_MAX)
 			continue;
-		take_walked(buffer, sizeof(struct otel_buffer) + committed, &walk->source);
+		take_walked(buffer, &stamp, &walk->source,
+			    walk->running && thread.owner != walk->running);
 	}
 	return walk->owner != 0;
 }
 
 /* Of all threads, or, with @owner, of the one with this thread pointer. */
-static __noinline int take_all(const struct source *source, __u64 anchor, __u64 owner)
+static __noinline int take_all(const struct source *source, __u64 anchor, __u64 owner, __u64 running)
 {
-	struct walk walk = {.anchor = anchor, .owner = owner, .thread = zero, .bucket = zero};
+	struct walk walk = {
+		.anchor = anchor,
+		.owner = owner,
+		.running = running,
+		.thread = zero,
+		.bucket = zero,
+	};
 
 	if (!source)
 		return 0;
@@ -663,7 +746,7 @@ static __always_inline __u64 thread_pointer(void)
 }
 
 /* Of a process that is going: what was there for the agent to find, and can it be read? */
-static __noinline int take_last(const struct source *source, __u64 anchor, __u64 owner)
+static __noinline int take_last(const struct source *source, __u64 anchor, __u64 owner, __u64 running)
 {
 	__u32 magic = 0;
 
@@ -674,11 +757,12 @@ static __noinline int take_last(const struct source *source, __u64 anchor, __u64
 				(const void *)anchor + offsetof(struct otel_anchor, magic)))
 		count_loss(&source->id, NULL, LOSS_UNREADABLE, 0);
 	else
-		take_all(source, anchor, owner);
+		take_all(source, anchor, owner, running);
 	return 0;
 }
 
-static __always_inline int exited(struct task_struct *task, bool memory)
+/* @last: of the threads; @counts: is an entry that is missing a fork that nobody saw? */
+static __always_inline int exited(struct task_struct *task, bool memory, bool last, bool counts)
 {
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct source source = {};
@@ -689,21 +773,24 @@ static __always_inline int exited(struct task_struct *task, bool memory)
 
 	identify(task, &source.id);
 	process = find(&source.id);
-	if (!process)
+	if (!process) {
+		if (counts && last && is_child_of_followed(task))
+			__sync_fetch_and_add(&forks_unseen, 1);
 		return 0;
+	}
 	source.user = process->user;
-	if (BPF_CORE_READ(signal, live.counter)) {
+	if (!last) {
 		/*
 		 * Threads that are left will come here, too, and the last one tells of all. Unless
 		 * one of them executes another program: until now this one may have written.
 		 */
 		owner = memory && BPF_CORE_READ(signal, group_exec_task) ? thread_pointer() : 0;
 		if (owner && process->announced == source.id.execs + 1)
-			take_last(&source, process->anchor, owner);
+			take_last(&source, process->anchor, owner, 0);
 		return 0;
 	}
 	if (memory && process->announced == source.id.execs + 1)
-		take_last(&source, process->anchor, 0);
+		take_last(&source, process->anchor, 0, 0);
 	exit.status = BPF_CORE_READ(signal, group_exit_code);
 	if (!exit.status)
 		exit.status = BPF_CORE_READ(task, group_leader, exit_code);
@@ -727,29 +814,29 @@ static __always_inline int exited(struct task_struct *task, bool memory)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	return exited(task, false);
+	return exited(task, false, !BPF_CORE_READ(task, signal, live.counter), false);
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit_again, struct task_struct *task)
 {
-	return exited(task, false);
+	return exited(task, false, !BPF_CORE_READ(task, signal, live.counter), false);
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit_with_memory, struct task_struct *task)
+int BPF_PROG(on_exit_with_memory, struct task_struct *task, bool last)
 {
-	return exited(task, true);
+	return exited(task, true, last, true);
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit_with_memory_again, struct task_struct *task)
+int BPF_PROG(on_exit_with_memory_again, struct task_struct *task, bool last)
 {
-	return exited(task, true);
+	return exited(task, true, last, false);
 }
 
-/* What the current process holds: all of it, or, with @owner, what one of its threads does. */
-static __always_inline int take_of_current(__u64 owner)
+/* What the current process holds; @owner and @running as in struct walk. */
+static __always_inline int take_of_current(__u64 owner, __u64 running)
 {
 	struct source source = {};
 	struct followed *process;
@@ -759,7 +846,7 @@ static __always_inline int take_of_current(__u64 owner)
 	if (!process || process->announced != source.id.execs + 1)
 		return 0;
 	source.user = process->user;
-	return take_last(&source, process->anchor, owner);
+	return take_last(&source, process->anchor, owner, running);
 }
 
 /* Each dying thread hands over its own buffers: who is the last one cannot be known yet. */
@@ -768,7 +855,7 @@ int on_dying(struct pt_regs *ctx)
 {
 	__u64 owner = thread_pointer();
 
-	return owner ? take_of_current(owner) : 0;
+	return owner ? take_of_current(owner, 0) : 0;
 }
 
 /*
@@ -786,7 +873,7 @@ int BPF_PROG(on_fatal_signal, int signal, const void *info, struct k_sigaction *
 	if (!owner || signal < 1 || signal > 64 || (signal < 64 && harmless >> signal & 1) ||
 	    BPF_CORE_READ(action, sa.sa_handler))
 		return 0;
-	return take_of_current(owner);
+	return take_of_current(owner, 0);
 }
 
 /*
@@ -803,10 +890,10 @@ static __always_inline int prepare_exec(void)
 	if (!process || process->announced != source.id.execs + 1 ||
 	    process->prepared == source.id.execs + 1)
 		return 0;
-	process->prepared =
-		source.id.execs + 1; /* it will not come back: what fails now kills it */
+	/* It will not come back: what fails now kills it. */
+	process->prepared = source.id.execs + 1;
 	source.user = process->user;
-	return take_last(&source, process->anchor, 0);
+	return take_last(&source, process->anchor, 0, thread_pointer());
 }
 
 SEC("tp_btf/sched_prepare_exec")
@@ -825,5 +912,5 @@ int BPF_PROG(on_prepare_exec_again, struct task_struct *task)
 SEC("kprobe/begin_new_exec")
 int on_begin_exec(struct pt_regs *ctx)
 {
-	return take_of_current(0);
+	return take_of_current(0, thread_pointer());
 }

@@ -123,6 +123,18 @@ static void on_stack(void *self, const struct process_id *process, uint64_t at,
 	stacks_describe(agent->stacks, process, at, addresses, text);
 }
 
+/*
+ * Reads all that is in the ring by now. False: there is more than one turn can read, or a program that
+ * was preempted has not finished what it writes there, and all behind it waits.
+ */
+static bool catch_up(struct agent *agent)
+{
+	uint64_t end = capture_written(agent->capture);
+
+	(void)capture_read(agent->capture);
+	return capture_consumed(agent->capture) >= end;
+}
+
 static uint64_t written(void *self)
 {
 	struct agent *agent = self;
@@ -224,16 +236,15 @@ static bool on_swept(void *self, const struct process_id *process, const struct 
 		},
 	};
 
+	/* What it has left comes before its end; and what has just ended may have been seen. */
 	if (exit) {
+		if (!catch_up(agent))
+			return false;
 		told.exit = *exit;
 		on_event(agent, &told, sizeof(told));
 		return true;
 	}
-	if (!detect_ended(process))
-		return false;
-	/* It may have ended just now, and have been seen. */
-	capture_read(agent->capture);
-	if (!capture_follows(agent->capture, process->pid))
+	if (!detect_ended(process) || !catch_up(agent) || !capture_follows(agent->capture, process->pid))
 		return false;
 	intake_vanished(agent->intake, process);
 	look_event(agent->look, &told.event);

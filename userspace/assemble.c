@@ -35,6 +35,7 @@ struct assembler {
 	struct open_span *last; /* touched: the next record is most often for the same */
 	struct list used;
 	struct list waiting; /* by deadline */
+	struct list unstarted; /* the same, of those that wait for their START, too */
 	struct open_span *spares;
 	size_t n_spares;
 	struct attributes scratch;
@@ -70,6 +71,7 @@ struct assembler *assembler_new(const struct intake_options *options, struct int
 	as->room = buckets_for(as->options.max_open);
 	list_init(&as->used);
 	list_init(&as->waiting);
+	list_init(&as->unstarted);
 	as->buckets = calloc(as->room, sizeof(struct open_span *));
 	as->no_scope = scope_new(0, &none);
 	if (!as->buckets || !as->no_scope) {
@@ -159,12 +161,17 @@ static void evict(struct assembler *as, struct open_span *span)
 	discard(as, span);
 }
 
-/* One process that leaves all its spans open must not push out those of all others. */
+/*
+ * What may be no span at all goes first. One process that leaves all its spans open must not push out
+ * those of all others.
+ */
 static void make_room(struct assembler *as, struct process *process)
 {
 	if (as->n < as->options.max_open)
 		return;
-	if (process->n_open > as->options.max_open / 2)
+	if (!list_empty(&as->unstarted))
+		evict(as, list_entry(as->unstarted.next, struct open_span, waiting));
+	else if (process->n_open > as->options.max_open / 2)
 		evict(as, list_entry(process->open.next, struct open_span, sibling));
 	else
 		evict(as, list_entry(as->used.next, struct open_span, used));
@@ -221,8 +228,8 @@ static void weigh(struct assembler *as, struct open_span *span)
 
 static void wait_for_more(struct assembler *as, struct open_span *span, uint64_t now)
 {
-	span->deadline = now + LINGER_NS;
-	list_move(&as->waiting, &span->waiting);
+	span->deadline = now + (span->started ? LINGER_NS : LINGER_START_NS);
+	list_move(span->started ? &as->waiting : &as->unstarted, &span->waiting);
 }
 
 static void set_offset(struct assembler *as, struct open_span *span, uint64_t now)
@@ -426,10 +433,10 @@ void assembler_end(struct assembler *as, struct process *process, uint64_t now)
 	}
 }
 
-void assembler_tick(struct assembler *as, uint64_t now)
+static void finish_late(struct assembler *as, struct list *list, uint64_t now)
 {
-	while (!list_empty(&as->waiting)) {
-		struct open_span *span = list_entry(as->waiting.next, struct open_span, waiting);
+	while (!list_empty(list)) {
+		struct open_span *span = list_entry(list->next, struct open_span, waiting);
 
 		if (span->deadline > now)
 			return;
@@ -438,6 +445,12 @@ void assembler_tick(struct assembler *as, uint64_t now)
 		else
 			discard_orphan(as, span);
 	}
+}
+
+void assembler_tick(struct assembler *as, uint64_t now)
+{
+	finish_late(as, &as->waiting, now);
+	finish_late(as, &as->unstarted, now);
 }
 
 void assembler_finish(struct assembler *as, uint64_t now)
@@ -545,7 +558,9 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 		add_carried(span, &verdict.carried);
 	if (start.fixed.time > stream->time)
 		stream->time = start.fixed.time;
-	if (!span->ended)
+	if (span->ended)
+		wait_for_more(as, span, now);
+	else
 		list_remove(&span->waiting);
 	if (!finish_if_complete(as, span)) {
 		touch(as, span);

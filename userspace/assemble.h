@@ -19,6 +19,9 @@
 /* How long records of other threads may be late: these hand over theirs within a second. */
 #define LINGER_NS UINT64_C(1200000000)
 
+/* The same for a START. On a busy machine a thread that holds one may be late, and its span is lost. */
+#define LINGER_START_NS UINT64_C(10000000000)
+
 /* What all open spans together may take. */
 #define ASSEMBLER_BYTES_MAX ((size_t)256 << 20)
 

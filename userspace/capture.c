@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,6 +180,7 @@ static void choose_ends(struct capture_bpf *bpf)
 
 	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++)
 		bpf_program__set_autoload(choices[i].program, choices[i].wanted);
+	bpf->bss->execs_are_read = prepare_exec && loops;
 	/* attach_ends() */
 	bpf_program__set_autoattach(bpf->progs.on_dying, false);
 	bpf_program__set_autoattach(bpf->progs.on_fatal_signal, false);
@@ -640,16 +642,35 @@ bool capture_losses(struct capture *capture,
 	return false;
 }
 
-void capture_faults(struct capture *capture, struct capture_faults *out)
+static uint64_t skipped_runs(int program)
 {
 	struct bpf_prog_info info = {0};
 	uint32_t size = sizeof(info);
+
+	if (program < 0 || bpf_obj_get_info_by_fd(program, &info, &size))
+		return 0;
+	return info.recursion_misses;
+}
+
+static uint64_t skipped(const struct bpf_program *program)
+{
+	return skipped_runs(bpf_program__fd(program));
+}
+
+void capture_faults(struct capture *capture, struct capture_faults *out)
+{
+	const struct capture_bpf *bpf = capture->bpf;
 
 	*out = (struct capture_faults){
 		.not_followed = capture->bpf->bss->not_followed,
 		.losses_unknown = capture->bpf->bss->losses_unknown,
 		.lives_lost = capture->bpf->bss->lives_lost,
 	};
-	if (!bpf_obj_get_info_by_fd(capture->program, &info, &size))
-		out->probes_missed = info.recursion_misses;
+	out->probes_missed = skipped_runs(capture->program);
+	out->forks_unseen = bpf->bss->forks_unseen;
+	out->execs_unread = bpf->bss->execs_unread;
+	log_debug("the kernel skipped a program at %" PRIu64 " forks, %" PRIu64 " execs, %" PRIu64
+		  " exits of this host; the second one was there for them",
+		  skipped(bpf->progs.on_fork), skipped(bpf->progs.on_exec) + skipped(bpf->progs.on_prepare_exec),
+		  skipped(bpf->progs.on_exit) + skipped(bpf->progs.on_exit_with_memory));
 }

@@ -134,6 +134,8 @@ struct capture_faults {
 	uint64_t not_followed;	 /* descendants that did not fit into the table */
 	uint64_t losses_unknown; /* spans lost beyond what there is room to note */
 	uint64_t lives_lost;	 /* forks and execs that did not fit into the ring */
+	uint64_t forks_unseen;	 /* children that no program saw before they executed something or ended */
+	uint64_t execs_unread;	 /* what the process held then was not read */
 };
 void capture_faults(struct capture *capture, struct capture_faults *out);
 

@@ -61,22 +61,21 @@ static void say(const struct reader *reader, size_t size)
 }
 
 /*
- * The position is read before and after the records: if it stays, the owner has only appended, and
- * what we have is whole.
+ * The buffer's id and position are read before and after the records: if they stay, the owner has only
+ * appended, and what we have is whole. With another id the owner has ended, and somebody has its buffer.
  */
 static void read_buffer(struct reader *reader, uint64_t address)
 {
 	struct otel_buffer *buffer = (struct otel_buffer *)(void *)reader->answer.found.flush;
-	uint64_t position;
+	struct otel_buffer after;
 
 	if (!read_memory(reader, address, buffer, sizeof(*buffer)) ||
 	    buffer->magic != OTEL_BUFFER_MAGIC || !buffer->committed ||
 	    buffer->committed > OTEL_FLUSH_MAX - sizeof(*buffer))
 		return;
 	if (!read_memory(reader, address + sizeof(*buffer), buffer + 1, buffer->committed) ||
-	    !read_memory(reader, address + offsetof(struct otel_buffer, position), &position,
-			 sizeof(position)) ||
-	    position != buffer->position)
+	    !read_memory(reader, address, &after, sizeof(after)) ||
+	    after.position != buffer->position || after.buffer_id != buffer->buffer_id)
 		return;
 	/* Not a reading of now: says nothing about the process's clock. */
 	buffer->clock_time = 0;

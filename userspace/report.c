@@ -38,6 +38,14 @@ static void say_faults(const struct overview *overview)
 		log_error("%" PRIu64 " processes ended unseen: what they held then is lost, and not in these "
 			  "numbers",
 			  counts->vanished);
+	if (faults->forks_unseen)
+		log_error("%" PRIu64 " forks were not seen: what these processes did until they executed "
+			  "something or ended is lost, and not in these numbers",
+			  faults->forks_unseen);
+	if (faults->execs_unread)
+		log_error("%" PRIu64 " processes executed something unseen: what they held then is lost, and "
+			  "not in these numbers",
+			  faults->execs_unread);
 	if (faults->lives_lost)
 		log_error("%" PRIu64 " forks and execs were not told because the ring was full (see "
 			  "--ring-size)",

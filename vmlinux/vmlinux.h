@@ -23,6 +23,7 @@ typedef __u16 __sum16;
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -119,9 +120,14 @@ struct task_struct {
 	__u64 start_boottime;
 	__u32 self_exec_id;
 	struct task_struct *group_leader;
+	struct task_struct *real_parent;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
 	struct thread_struct thread;
+};
+
+struct bpf_prog_aux {
+	void *priv_stack_ptr;
 };
 
 struct qstr {

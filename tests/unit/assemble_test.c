@@ -69,9 +69,22 @@ static void a_span_ended_twice_is_exported_once(void **state)
 	producer_end(&one, SPAN, NOW + 1, 0, 0, 0, 0);
 	producer_end(&one, SPAN, NOW + 2, 0, 0, 0, 0);
 	producer_flush(&one, intake);
-	intake_tick(intake, NOW + 2 * SECOND);
+	intake_tick(intake, NOW + 20 * SECOND);
 	assert_int_equal(only()->end_unix_nano - only()->start_unix_nano, 1);
 	assert_int_equal(counted().records_orphaned, 1);
+}
+
+static void an_end_may_come_seconds_before_the_start_of_another_thread(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_end(&two, SPAN, NOW + 1, 0, 0, 0, OTEL_END_SHARED);
+	producer_flush(&two, intake);
+	intake_tick(intake, NOW + 5 * SECOND);
+	producer_flush(&one, intake);
+	intake_tick(intake, NOW + 8 * SECOND);
+	assert_int_equal(only()->end_unix_nano - only()->start_unix_nano, 1);
+	assert_int_equal(counted().records_orphaned, 0);
 }
 
 static void of_two_ends_of_two_threads_the_first_in_time_counts(void **state)
@@ -439,6 +452,19 @@ static void one_process_cannot_push_out_the_spans_of_others(void **state)
 	assert_text(only()->name, "kept");
 }
 
+static void ends_without_a_start_push_out_no_span(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN, "kept", NULL);
+	for (uint64_t i = 1; i < 1000; i++)
+		producer_end(&one, SPAN + i, NOW + 1, 0, 0, 0, 0);
+	producer_flush(&one, intake);
+	assert_int_equal(counted().books[BOOK_TABLE_FULL], 0);
+	producer_end(&one, SPAN, NOW + 1, 0, 0, 0, 0);
+	producer_flush(&one, intake);
+	assert_text(only()->name, "kept");
+}
+
 static void a_span_that_has_ended_is_never_evicted_unfinished(void **state)
 {
 	(void)state;
@@ -471,7 +497,7 @@ static void a_forked_child_cannot_end_its_parents_span(void **state)
 	two.process.pid--;
 	producer_end(&two, SPAN, NOW + 1, 0, 0, 0, 0);
 	producer_flush(&two, intake);
-	intake_tick(intake, NOW + 2 * SECOND);
+	intake_tick(intake, NOW + 20 * SECOND);
 	assert_int_equal(out.n, 0);
 	assert_int_equal(counted().books[BOOK_OPEN], 1);
 	assert_int_equal(counted().records_orphaned, 1);
@@ -558,6 +584,7 @@ int main(void)
 		TEST(a_span_is_finished_at_its_end),
 		TEST(a_span_over_several_flushes_is_one_span),
 		TEST(a_span_ended_twice_is_exported_once),
+		TEST(an_end_may_come_seconds_before_the_start_of_another_thread),
 		TEST(of_two_ends_of_two_threads_the_first_in_time_counts),
 		TEST(nothing_is_added_after_the_end),
 		TEST(what_came_before_the_end_but_was_made_after_it_is_left_out),
@@ -579,6 +606,7 @@ int main(void)
 		TEST(a_process_that_fails_leaves_cut_spans_with_its_status),
 		TEST(the_oldest_open_span_makes_room_and_is_counted),
 		TEST(one_process_cannot_push_out_the_spans_of_others),
+		TEST(ends_without_a_start_push_out_no_span),
 		TEST(a_span_that_has_ended_is_never_evicted_unfinished),
 		TEST(a_span_id_used_twice_is_rejected_once),
 		TEST(a_forked_child_cannot_end_its_parents_span),

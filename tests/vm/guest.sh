@@ -35,7 +35,7 @@ under() {
 	begin=$(centiseconds)
 	# Not quoted: options, or nothing.
 	# shellcheck disable=SC2086
-	timeout -s KILL 90 /otel-bpf/otel-bpf run -v $options -e "otlp_file=/tmp/out/$name.jsonl" -- "$@" \
+	timeout -s KILL 300 /otel-bpf/otel-bpf run -v $options -e "otlp_file=/tmp/out/$name.jsonl" -- "$@" \
 		>"$name.out" 2>"$name.err" </dev/null
 	echo $? >"$name.status"
 	echo $((($(centiseconds) - begin) * 10)) >"$name.ms"
@@ -71,6 +71,14 @@ for check in $(sed -n 's/.*vm\.checks=\([a-z_,]*\).*/\1/p' /proc/cmdline | tr , 
 		digest preempt
 		;;
 	family) under family /otel-bpf/smoke family ;;
+	chaos)
+		options="--ring-size 64M"
+		mkdir -p /tmp/chaos
+		CHAOS_SLOW=8 under chaos /otel-bpf/chaos drive /tmp/chaos "$(date +%N)" all "$(sed -n 's/.*vm\.lives=\([0-9]*\).*/\1/p' /proc/cmdline)"
+		/otel-bpf/chaos_check /tmp/chaos/truth chaos.jsonl >chaos.check 2>&1
+		rm -rf /tmp/chaos chaos.jsonl
+		options=
+		;;
 	death) for how in kill abort _exit; do under "death_$how" /otel-bpf/smoke death $how; done ;;
 	detach)
 		under detach /otel-bpf/smoke detach

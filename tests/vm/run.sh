@@ -4,12 +4,13 @@
 # root), runs a smoke suite of the agent in each, and prints a line per kernel and check. A kernel is a
 # series (6.1) or a release (6.1.0-56-cloud-amd64). Downloads are kept in
 # ${XDG_CACHE_HOME:-$HOME/.cache}/otel-bpf-tests; the last runs' outputs and consoles in build/tests/vm.
-# JOBS=N machines at a time (2).
+# JOBS=N machines at a time (2), each with LIVES=N lives of the chaos test (200).
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
 out=$build/tests/vm
 jobs=${JOBS:-2}
+lives=${LIVES:-200}
 here=tests/vm
 [ $# -gt 0 ] || set -- 5.10 6.1 6.12 6.16 6.18 7.1 7.2
 
@@ -34,15 +35,17 @@ fi
 # ---- What the machines start with: busybox, the agent, the programs, and their libraries ----
 
 make_initramfs() {
-	local root=$out/root file library
+	local root=$out/root program file library
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,root,otel-bpf,etc}
 	cp "$busybox" "$root/bin/busybox"
 	ln -s busybox "$root/bin/sh"
 	cp $here/guest.sh "$root/init"
 	cp "$build/otel-bpf" "$build/examples/kitchen" "$root/otel-bpf/"
-	${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Iusdt -o "$root/otel-bpf/smoke" \
-		$here/programs/smoke.c -lpthread || return 1
+	for program in $here/programs/smoke tests/kernel/programs/chaos tests/kernel/programs/chaos_check; do
+		${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Iusdt -o "$root/otel-bpf/${program##*/}" \
+			$program.c -lpthread || return 1
+	done
 	for file in "$root"/otel-bpf/*; do
 		ldd "$file" | grep -o '/[^ )]*'
 	done | sort -u | while read -r library; do
@@ -60,15 +63,15 @@ boot() {
 	timeout 600 nice -n 10 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nodefaults \
 		-no-user-config -display none -no-reboot -serial "file:$2/console" \
 		-serial "file:$2/archive" -kernel "$1" -initrd "$out/initramfs" \
-		-append "console=ttyS0 panic=-1 quiet vm.checks=$3 ${4:-}" </dev/null 2>"$2/qemu"
+		-append "console=ttyS0 panic=-1 quiet vm.checks=$3 vm.lives=$lives ${4:-}" </dev/null 2>"$2/qemu"
 	tar -x -z -f "$2/archive" -C "$2" 2>/dev/null && rm "$2/archive"
 }
 
 # one KERNEL IMAGE: the whole suite, and the result as check.py says it.
 one() {
-	boot "$2" "$out/$1" kitchen,load,family,death,detach
+	boot "$2" "$out/$1" kitchen,load,family,death,detach,chaos
 	# A second time: on preemptible kernels BPF programs of uprobes interrupt each other.
-	boot "$2" "$out/$1-preempt" preempt preempt=full
+	boot "$2" "$out/$1-preempt" preempt,chaos preempt=full
 	python3 -B $here/check.py "$1" "$out/$1" "$out/$1-preempt" >"$out/$1.result"
 }
 

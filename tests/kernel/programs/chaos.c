@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define AT_A_TIME 4
-#define LIFE_US 12000
+#define LIFE_US 12000 /* the longest; $CHAOS_SLOW times that */
 #define OOM_BYTES (24u << 20)
 
 static otel_tracer tracer = OTEL_TRACER("chaos", "1");
@@ -425,7 +425,7 @@ static void make_files(void)
 static int drive(uint64_t seed, const char *only, unsigned lives)
 {
 	static const char *const names[] = KIND_NAMES;
-	unsigned kinds[KINDS], n = 0, running = 0;
+	unsigned kinds[KINDS], n = 0, running = 0, longest = LIFE_US;
 	char path[256], *all;
 	size_t each;
 	int status;
@@ -435,6 +435,8 @@ static int drive(uint64_t seed, const char *only, unsigned lives)
 			kinds[n++] = i;
 	if (!n)
 		fail(only);
+	if (getenv("CHAOS_SLOW"))
+		longest *= (unsigned)atoi(getenv("CHAOS_SLOW"));
 	make_files();
 	snprintf(path, sizeof(path), "%s/truth", folder);
 	all = (char *)map_lives(path, lives, &each);
@@ -444,7 +446,7 @@ static int drive(uint64_t seed, const char *only, unsigned lives)
 
 		it->seed = step(&seed);
 		it->kind = kinds[i % n];
-		it->after_us = below(&seed, LIFE_US);
+		it->after_us = below(&seed, longest);
 		it->fuse = 1 + below(&seed, 500);
 		signal = it->kind == SEGV || it->kind == ABORT || it->kind == BUS;
 		it->from_outside = (it->kind == KILL && below(&seed, 4)) || (signal && below(&seed, 2));
