@@ -182,6 +182,12 @@ kernels: test-deps ## Try the agent on other kernels in virtual machines (minute
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BUILD=$(BUILD) tests/vm/run.sh
 
+SOAK_SECONDS ?= 3600
+.PHONY: soak
+soak: test-deps ## Short lives for SOAK_SECONDS: memory, descriptors and maps end where they began
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(SUDO) env BUILD=$(BUILD) SOAK_SECONDS=$(SOAK_SECONDS) python3 tests/kernel/run.py soak
+
 FUZZ_SECONDS ?= 60
 # What an event goes through.
 FUZZED := accounting assemble attributes books checkpoint clock decode detect exception_type fields intake left_out log open open_save process resource \

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,14 +99,15 @@ static bool is_tracer_on(void *self, struct bytes name)
 
 static void on_event(void *self, const void *event, size_t size)
 {
+	const uint32_t kind = ((const struct event *)event)->kind;
 	struct agent *agent = self;
 
 	if (agent->hurried) {
 		intake_skip(agent->intake, event, size);
 		return;
 	}
-	/* A child has what its parent had mapped by then. */
-	if (((const struct event *)event)->kind == EVENT_FORK && agent->discovery)
+	/* A child has what its parent had mapped by then; what has ended maps nothing more. */
+	if ((kind == EVENT_FORK || kind == EVENT_EXIT) && agent->discovery)
 		discovery_read(agent->discovery);
 	stacks_event(agent->stacks, event);
 	intake_event(agent->intake, event, size);
@@ -166,7 +168,7 @@ void agent_mapping(void *self, const struct mapping *mapping)
 	stacks_map(agent->stacks, mapping);
 	if (!mapping->path)
 		return;
-	image = images_offer(agent->images, mapping->path, mapping->name);
+	image = images_offer(agent->images, mapping);
 	if (image && mapping->pid && capture_follows(agent->capture, mapping->pid))
 		look_image(agent->look, mapping->pid,
 			   mapping->address - mapping->offset + image->text_offset -
@@ -258,6 +260,8 @@ static void tick(struct agent *agent)
 
 	capture_losses(agent->capture, on_lost, agent);
 	intake_tick(agent->intake, now);
+	images_tick(agent->images, now);
+	stacks_tick(agent->stacks, now);
 	if (now >= agent->next_sweep) {
 		capture_sweep(agent->capture, on_swept, agent);
 		agent->next_sweep = now + SWEEP_NS;
@@ -353,6 +357,17 @@ static bool resume(struct agent *agent)
 	return true;
 }
 
+/* Each file that is attached to takes some; what is launched has its own limit by now. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int start(struct agent *agent)
 {
 	const struct limits limits = limits_from_environment();
@@ -369,6 +384,7 @@ static int start(struct agent *agent)
 
 	if (err)
 		return err;
+	raise_descriptor_limit();
 	agent->look = look_new(on_look, written, agent);
 	if (!agent->look) {
 		err = -errno;

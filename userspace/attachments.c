@@ -2,14 +2,14 @@
 #include "attachments.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
+#include "detach.h"
+#include "list.h"
 #include "log.h"
 #include "probe.h"
 
@@ -18,7 +18,8 @@
 #define CONTROLS "controls-"
 
 struct attached {
-	int fd;
+	struct list order;
+	int fd;		   /* the caller's */
 	char identity[64]; /* of the file: a name for pins */
 	struct image image;
 	struct probe *flush;	/* NULL: pinned */
@@ -32,8 +33,7 @@ struct attachments {
 	struct attachments_options options;
 	struct sampling sampling;
 	struct tracer_rules rules;
-	struct attached *list;
-	size_t n;
+	struct list all;
 };
 
 struct attachments *attachments_new(const struct attachments_options *options)
@@ -43,19 +43,47 @@ struct attachments *attachments_new(const struct attachments_options *options)
 	if (attachments) {
 		attachments->options = *options;
 		attachments->sampling = sampling_default();
+		list_init(&attachments->all);
 	}
 	return attachments;
 }
 
-static void let_go(struct attachments *attachments)
+/* What stays of it is who it was: whoever gave it to us still has it. */
+static void let_go(struct attached *attached)
 {
-	for (size_t i = 0; i < attachments->n; i++) {
-		probe_free(attachments->list[i].flush);
-		probe_free(attachments->list[i].controls);
-		probe_free(attachments->list[i].offs);
-		close(attachments->list[i].fd);
-	}
-	attachments->n = 0;
+	detach_later(attached->flush);
+	detach_later(attached->controls);
+	detach_later(attached->offs);
+	attached->flush = NULL;
+	attached->controls = NULL;
+	attached->offs = NULL;
+}
+
+static void let_all_go(struct attachments *attachments)
+{
+	for (struct list *it = attachments->all.next; it != &attachments->all; it = it->next)
+		let_go(list_entry(it, struct attached, order));
+	detach_wait();
+}
+
+static void remove_pins(const struct attachments *attachments, const struct attached *attached)
+{
+	char name[PIN_NAME_MAX];
+
+	if (!attachments->options.pin)
+		return;
+	snprintf(name, sizeof(name), FLUSH "%s-", attached->identity);
+	pin_remove_all(attachments->options.pin, name);
+	snprintf(name, sizeof(name), CONTROLS "%s_", attached->identity);
+	pin_remove_all(attachments->options.pin, name);
+}
+
+void attachments_remove(struct attachments *attachments, struct attached *attached)
+{
+	remove_pins(attachments, attached);
+	let_go(attached);
+	list_remove(&attached->order);
+	free(attached);
 }
 
 void attachments_detach(struct attachments *attachments)
@@ -64,15 +92,20 @@ void attachments_detach(struct attachments *attachments)
 		pin_remove_all(attachments->options.pin, FLUSH);
 		pin_remove_all(attachments->options.pin, CONTROLS);
 	}
-	let_go(attachments);
+	let_all_go(attachments);
 }
 
 void attachments_free(struct attachments *attachments)
 {
 	if (!attachments)
 		return;
-	let_go(attachments);
-	free(attachments->list);
+	let_all_go(attachments);
+	while (!list_empty(&attachments->all)) {
+		struct attached *it = list_entry(attachments->all.next, struct attached, order);
+
+		list_remove(&it->order);
+		free(it);
+	}
 	free(attachments);
 }
 
@@ -194,7 +227,7 @@ static int switch_tracers(const struct attachments *attachments, struct attached
 				   offsets, semaphores, NULL, n, &probe);
 	if (err)
 		return err;
-	probe_free(to->offs);
+	detach_later(to->offs);
 	to->offs = probe;
 	to->off = off;
 	return 0;
@@ -220,8 +253,8 @@ int attachments_tracers(struct attachments *attachments, const struct tracer_rul
 	int err = 0;
 
 	attachments->rules = *rules;
-	for (size_t i = 0; i < attachments->n; i++) {
-		int ret = switch_tracers(attachments, &attachments->list[i]);
+	for (struct list *it = attachments->all.next; it != &attachments->all; it = it->next) {
+		int ret = switch_tracers(attachments, list_entry(it, struct attached, order));
 
 		err = err ? err : ret;
 	}
@@ -254,20 +287,15 @@ static int attach_image(const struct attachments *attachments, struct attached *
 }
 
 int attachments_add(struct attachments *attachments, int fd, const char *path,
-		    const struct image *image)
+		    const struct image *image, struct attached **out)
 {
-	struct attached *grown =
-		realloc(attachments->list, (attachments->n + 1) * sizeof(*attachments->list));
-	struct attached *to;
+	struct attached *to = calloc(1, sizeof(*to));
 	int err;
 
-	if (!grown)
+	if (!to)
 		return -ENOMEM;
-	attachments->list = grown;
-	to = &attachments->list[attachments->n];
-	*to = (struct attached){.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .image = *image};
-	if (to->fd < 0)
-		return -errno;
+	to->fd = fd;
+	to->image = *image;
 	err = identify(to);
 	if (!err) {
 		/* First: from the moment that an application records. */
@@ -275,11 +303,12 @@ int attachments_add(struct attachments *attachments, int fd, const char *path,
 		err = attach_image(attachments, to);
 	}
 	if (!err) {
-		attachments->n++;
+		list_add(&attachments->all, &to->order);
+		*out = to;
 		return 0;
 	}
 	probe_free(to->offs);
-	close(to->fd);
+	free(to);
 	if (err == -EACCES || err == -EPERM)
 		log_error("cannot attach to %s: %s; %s", path, strerror(-err),
 			  attachments->options.multi
@@ -295,8 +324,8 @@ int attachments_sample(struct attachments *attachments, const struct sampling *s
 	int err = 0;
 
 	attachments->sampling = *sampling;
-	for (size_t i = 0; i < attachments->n; i++) {
-		struct attached *to = &attachments->list[i];
+	for (struct list *it = attachments->all.next; it != &attachments->all; it = it->next) {
+		struct attached *to = list_entry(it, struct attached, order);
 		struct probe *old = to->controls;
 		int ret = attach_controls(attachments, to, &to->controls);
 
@@ -305,7 +334,7 @@ int attachments_sample(struct attachments *attachments, const struct sampling *s
 			err = err ? err : ret;
 			continue;
 		}
-		probe_free(old);
+		detach_later(old);
 		drop_outdated(attachments, to);
 	}
 	return err;

@@ -18,6 +18,7 @@
 
 struct bpf_program;
 struct attachments;
+struct attached;
 
 struct attachments_options {
 	struct bpf_program *program; /* what runs at a hand-over */
@@ -32,9 +33,10 @@ struct attachments *attachments_new(const struct attachments_options *options);
 /** What is not pinned is detached. NULL is allowed. */
 void attachments_free(struct attachments *attachments);
 
-/** As capture_attach(), capture_sample() and capture_detach(). */
+/** As capture_attach(), capture_release(), capture_sample() and capture_detach(). */
 int attachments_add(struct attachments *attachments, int fd, const char *path,
-		    const struct image *image);
+		    const struct image *image, struct attached **out);
+void attachments_remove(struct attachments *attachments, struct attached *attached);
 int attachments_sample(struct attachments *attachments, const struct sampling *sampling);
 /**
  * Switches tracers off and on in what is attached and will be, by their names. Not pinned: while no agent

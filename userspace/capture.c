@@ -20,6 +20,7 @@
 #include "attachments.h"
 #include "capture_pin.h"
 #include "clock.h"
+#include "detach.h"
 #include "log.h"
 #include "probe.h"
 
@@ -366,7 +367,7 @@ int capture_new(size_t ring_bytes, struct pin *pin, capture_event_fn event, void
 static void detach_exceptions(struct capture *capture)
 {
 	for (size_t i = 0; i < capture->exceptions_count; i++)
-		probe_free(capture->exceptions[i]);
+		detach_later(capture->exceptions[i]);
 	capture->exceptions_count = 0;
 }
 
@@ -388,35 +389,58 @@ void capture_free(struct capture *capture)
 	free(capture);
 }
 
-int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image)
+int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image,
+		   struct attached **out)
 {
-	return attachments_add(capture->attachments, fd, path, image);
+	return attachments_add(capture->attachments, fd, path, image, out);
+}
+
+void capture_release(struct capture *capture, struct attached *attached)
+{
+	attachments_remove(capture->attachments, attached);
 }
 
 int capture_attach_exceptions(struct capture *capture, int fd, const struct exception_site *sites,
 			      size_t count)
 {
-	struct probe **grown =
-		realloc(capture->exceptions, (capture->exceptions_count + 1) * sizeof(*grown));
+	struct probe **grown;
 	uint64_t offsets[count], semaphores[count], cookies[count];
+	size_t handle = 0;
 	int err;
 
-	if (!grown)
-		return -ENOMEM;
-	capture->exceptions = grown;
+	while (handle < capture->exceptions_count && capture->exceptions[handle])
+		handle++;
+	if (handle == capture->exceptions_count) {
+		grown = realloc(capture->exceptions, (handle + 1) * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		grown[handle] = NULL;
+		capture->exceptions = grown;
+		capture->exceptions_count++;
+	}
 	for (size_t i = 0; i < count; i++) {
 		offsets[i] = sites[i].offset;
 		semaphores[i] = sites[i].semaphore;
 		cookies[i] = sites[i].cookie;
 	}
 	err = probe_attach(capture->bpf->progs.capture_exception,
-			   capture->multi ? bpf_program__fd(capture->bpf->progs.capture_exception) : -1, fd,
-			   offsets, semaphores, cookies, count, &grown[capture->exceptions_count]);
-	if (err)
+			   capture->multi ? bpf_program__fd(capture->bpf->progs.capture_exception)
+					  : -1,
+			   fd, offsets, semaphores, cookies, count, &capture->exceptions[handle]);
+	if (err) {
+		capture->exceptions[handle] = NULL;
 		return err;
-	capture->exceptions_count++;
+	}
 	capture->bpf->bss->exceptions_watched = 1;
-	return 0;
+	return (int)handle;
+}
+
+void capture_release_exceptions(struct capture *capture, int handle)
+{
+	if (handle < 0 || (size_t)handle >= capture->exceptions_count)
+		return;
+	detach_later(capture->exceptions[handle]);
+	capture->exceptions[handle] = NULL;
 }
 
 int capture_sample(struct capture *capture, const struct sampling *sampling)

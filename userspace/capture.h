@@ -18,6 +18,7 @@
 #include "tracers.h"
 #include "../bpf/event.h"
 
+struct attached;
 struct capture;
 
 /* Called for each event in the ring, in order. */
@@ -41,9 +42,14 @@ void capture_free(struct capture *capture);
 
 /**
  * Switches recording on in every process that has the image behind @fd mapped, now or later;
- * @path is for messages. Returns 0, or a negative errno after saying why.
+ * @path is for messages. Returns 0 and a handle, or a negative errno after saying why. @fd must
+ * stay open until capture_release(), or until the capture is freed.
  */
-int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image);
+int capture_attach(struct capture *capture, int fd, const char *path, const struct image *image,
+		   struct attached **out);
+
+/** Switches it off again, in this image only. */
+void capture_release(struct capture *capture, struct attached *attached);
 
 /** Switches recording off everywhere. What processes hold already can still be looked at. */
 void capture_detach(struct capture *capture);
@@ -56,11 +62,14 @@ struct exception_site {
 };
 
 /**
- * From now on it is known which C++ exceptions are in flight in followed processes that throw with the
- * code behind @fd, which has these probes. Returns 0 or a negative errno.
+ * From now on it is known which C++ exceptions are in flight in followed processes that throw with
+ * the code behind @fd, which has these probes. Returns a handle or a negative errno.
  */
 int capture_attach_exceptions(struct capture *capture, int fd, const struct exception_site *sites,
 			      size_t count);
+
+/** No longer; @handle is what capture_attach_exceptions() returned. */
+void capture_release_exceptions(struct capture *capture, int handle);
 
 /**
  * Changes what share is sampled, in all that is attached and will be. New bits are set before old ones

@@ -2,11 +2,9 @@
 #include "exceptions.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "usdt.h"
@@ -16,6 +14,7 @@
 
 struct waiting {
 	int fd;
+	int *handle;
 	char name[256];
 };
 
@@ -37,8 +36,6 @@ struct exceptions *exceptions_new(struct capture *capture)
 
 void exceptions_free(struct exceptions *exceptions)
 {
-	for (size_t i = 0; exceptions && i < exceptions->n_waiting; i++)
-		close(exceptions->waiting[i].fd);
 	free(exceptions);
 }
 
@@ -80,39 +77,49 @@ static size_t read_sites(int fd, struct exception_site *out)
 	return count;
 }
 
-static void attach(struct exceptions *exceptions, int fd, const char *name)
+static int attach(struct exceptions *exceptions, int fd, const char *name)
 {
 	struct exception_site sites[SITES_MAX];
 	size_t n = read_sites(fd, sites);
-	int err = capture_attach_exceptions(exceptions->capture, fd, sites, n);
+	int handle = capture_attach_exceptions(exceptions->capture, fd, sites, n);
 
-	if (err)
+	if (handle < 0)
 		log_info("%s: cannot attach to its probes (%s): exceptions that leave a C++ scope "
 			 "have no type",
-			 name, strerror(-err));
+			 name, strerror(-handle));
 	else
 		log_debug("exceptions: attached to %s", name);
+	return handle;
 }
 
-void exceptions_offer(struct exceptions *exceptions, int fd, const char *name)
+bool exceptions_offer(struct exceptions *exceptions, int fd, const char *name, int *handle)
 {
 	struct exception_site sites[SITES_MAX];
 	struct waiting *waiting;
 
+	*handle = -1;
 	if (!read_sites(fd, sites))
-		return;
+		return false;
 	if (exceptions->wanted) {
-		attach(exceptions, fd, name);
-		return;
+		*handle = attach(exceptions, fd, name);
+		return *handle >= 0;
 	}
 	if (exceptions->n_waiting == WAITING_MAX)
-		return;
-	waiting = &exceptions->waiting[exceptions->n_waiting];
-	waiting->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (waiting->fd < 0)
-		return;
+		return false;
+	waiting = &exceptions->waiting[exceptions->n_waiting++];
+	waiting->fd = fd;
+	waiting->handle = handle;
 	snprintf(waiting->name, sizeof(waiting->name), "%s", name);
-	exceptions->n_waiting++;
+	return true;
+}
+
+void exceptions_forget(struct exceptions *exceptions, int *handle)
+{
+	capture_release_exceptions(exceptions->capture, *handle);
+	*handle = -1;
+	for (size_t i = 0; i < exceptions->n_waiting; i++)
+		if (exceptions->waiting[i].handle == handle)
+			exceptions->waiting[i--] = exceptions->waiting[--exceptions->n_waiting];
 }
 
 void exceptions_wanted(struct exceptions *exceptions)
@@ -121,7 +128,6 @@ void exceptions_wanted(struct exceptions *exceptions)
 	while (exceptions->n_waiting) {
 		struct waiting *it = &exceptions->waiting[--exceptions->n_waiting];
 
-		attach(exceptions, it->fd, it->name);
-		close(it->fd);
+		*it->handle = attach(exceptions, it->fd, it->name);
 	}
 }

@@ -9,6 +9,8 @@
 #ifndef OTEL_BPF_EXCEPTIONS_H
 #define OTEL_BPF_EXCEPTIONS_H
 
+#include <stdbool.h>
+
 #include "capture.h"
 
 struct exceptions;
@@ -17,8 +19,15 @@ struct exceptions;
 struct exceptions *exceptions_new(struct capture *capture);
 void exceptions_free(struct exceptions *exceptions);
 
-/** To be given each file that is mapped, once. What cannot be attached to only costs the types. */
-void exceptions_offer(struct exceptions *exceptions, int fd, const char *name);
+/**
+ * To be given each file that is mapped, once. What cannot be attached to only costs the types.
+ * True: it has such probes; @fd and @handle must stay until exceptions_forget(), or
+ * exceptions_free().
+ */
+bool exceptions_offer(struct exceptions *exceptions, int fd, const char *name, int *handle);
+
+/** The file is not mapped any more. */
+void exceptions_forget(struct exceptions *exceptions, int *handle);
 
 /** An image that records spans is there. */
 void exceptions_wanted(struct exceptions *exceptions);

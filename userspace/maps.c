@@ -35,7 +35,7 @@ static bool parse(char *line, struct mapping *mapping)
 	return true;
 }
 
-int maps_read(uint32_t pid, uint64_t time, discover_fn found, void *self)
+static int read_maps(uint32_t pid, uint64_t time, bool paths, discover_fn found, void *self)
 {
 	struct mapping mapping = {.pid = pid, .time = time};
 	char line[4096 + 256], path[MAPS_PATH_MAX];
@@ -46,12 +46,13 @@ int maps_read(uint32_t pid, uint64_t time, discover_fn found, void *self)
 	maps = fopen(line, "re");
 	if (!maps)
 		return -errno;
-	mapping.path = path;
+	mapping.path = paths ? path : NULL;
 	errno = 0;
 	while (fgets(line, sizeof(line), maps)) {
 		if (!parse(line, &mapping))
 			continue;
-		maps_path(&mapping, path);
+		if (paths)
+			maps_path(&mapping, path);
 		found(self, &mapping);
 	}
 	/* The kernel checks who may see it at the first read. */
@@ -59,4 +60,14 @@ int maps_read(uint32_t pid, uint64_t time, discover_fn found, void *self)
 		err = errno ? -errno : -EIO;
 	fclose(maps);
 	return err;
+}
+
+int maps_read(uint32_t pid, uint64_t time, discover_fn found, void *self)
+{
+	return read_maps(pid, time, true, found, self);
+}
+
+int maps_list(uint32_t pid, discover_fn found, void *self)
+{
+	return read_maps(pid, 0, false, found, self);
 }

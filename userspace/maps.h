@@ -16,6 +16,9 @@
  */
 int maps_read(uint32_t pid, uint64_t time, discover_fn found, void *self);
 
+/** The same without paths: only what the kernel itself knows is asked for. */
+int maps_list(uint32_t pid, discover_fn found, void *self);
+
 /**
  * Through what the file behind a mapping can be opened now, whatever its mount namespace, replaced
  * or deleted: its name in the process goes into mapping->name before.

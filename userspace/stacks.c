@@ -412,15 +412,20 @@ static void on_exit_(struct stacks *stacks, const struct event *event)
 		end_space(stacks, space, event->time);
 }
 
-void stacks_event(struct stacks *stacks, const struct event *event)
+void stacks_tick(struct stacks *stacks, uint64_t now)
 {
 	while (!list_empty(&stacks->ended)) {
 		struct space *oldest = list_entry(stacks->ended.next, struct space, order);
 
-		if (oldest->ended + ENDED_NS > event->time)
+		if (oldest->ended + ENDED_NS > now)
 			break;
 		space_remove(stacks, oldest);
 	}
+}
+
+void stacks_event(struct stacks *stacks, const struct event *event)
+{
+	stacks_tick(stacks, event->time);
 	if (event->kind == EVENT_FORK && event->size >= sizeof(struct event_fork))
 		on_fork(stacks, event,
 			((const struct event_fork *)(const void *)(event + 1))->parent.pid);

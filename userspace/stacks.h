@@ -25,8 +25,12 @@ void stacks_free(struct stacks *stacks);
 /** To be given every mapping of a process, in the order of time; none but new ones are looked at. */
 void stacks_map(struct stacks *stacks, const struct mapping *mapping);
 
-/** To be given every event of the ring. At a FORK the mappings of before must have been given. */
+/** To be given every event of the ring. At a FORK and an EXIT the mappings of before must have been
+ * given. */
 void stacks_event(struct stacks *stacks, const struct event *event);
+
+/** To be called now and then: forgets who has ended. @now: CLOCK_MONOTONIC. */
+void stacks_tick(struct stacks *stacks, uint64_t now);
 
 /**
  * Appends a line for each of the return addresses (u64 each, innermost first) that @process had on
