@@ -158,7 +158,14 @@ static void detached(struct order *order)
 	otel_end(inner);
 	otel_end(inner);
 	otel_set(order->span, otel_int("plates", order->plates));
-	otel_end(order->span);
+	{
+		otel_token token = otel_attach(order->context);
+		{
+			OTEL_USE_SPAN(order->span);
+		}
+		if (otel_detach(&token))
+			otel_event(order->span, "in the wrong order");
+	}
 }
 
 static void use(const otel_context *context)

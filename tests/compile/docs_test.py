@@ -31,6 +31,7 @@ struct request {
 	const char *path, *plugin, *dish, *reason, *email;
 	otel_context context;
 	otel_span span;
+	otel_token token;
 	void *downstream;
 	unsigned char digest[16];
 	int page, express, id;

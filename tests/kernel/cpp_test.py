@@ -211,6 +211,17 @@ def a_thread_that_ends_within_a_callable_is_no_error(play):
           [("pthread_exit", UNSET, []), ("pthread_exit below an object", UNSET, [])], "spans")
 
 
+@with_both_compilers
+def scopes_that_are_left_in_any_order_leave_nothing_current(play):
+    done = play("in_any_order")
+    equal(done.out, "recording 0\nrecording 0\n", "what is current")
+    names = {s.id: s.name for s in done.spans}
+    equal(sorted((s.name, names.get(s.parent, "")) for s in done.spans),
+          [("a", ""), ("a has gone", ""), ("b", "a"), ("c", ""), ("d", ""), ("in c", "c"), ("in d", "d"),
+           ("inner", "a has gone"), ("last", "inner"), *[("nothing is current", "")] * 3], "parents")
+    equal(one(done.spans, "b").attributes, {"written": True}, "what was left last")
+
+
 @test
 def nothing_is_allocated_while_nobody_listens():
     for compiler in ("g++", "clang++"):

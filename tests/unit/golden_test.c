@@ -605,6 +605,13 @@ static const struct {
 	AT(otel_thread, oldest, 64),
 	AT(otel_thread, random, 72),
 	AT(otel_thread, current, 128),
+	AT(otel_scopes, stack, 0),
+	AT(otel_scopes, stack_size, 8),
+	AT(otel_scopes, tickets, 16),
+	AT(otel_scopes, nobody, 24),
+	AT(otel_scopes, kept, 80),
+	AT(otel_kept_scope, owner, 0),
+	AT(otel_kept_scope, previous, 16),
 	AT(otel_image_note, version, 0),
 	AT(otel_image_note, size, 2),
 	AT(otel_image_note, anchor, 4),
@@ -641,6 +648,8 @@ static void every_field_is_where_the_page_says(void **state)
 	assert_int_equal(sizeof(struct otel_context), 64);
 	assert_int_equal(sizeof(struct otel_span), 128);
 	assert_int_equal(sizeof(struct otel_thread), 256);
+	assert_int_equal(sizeof(struct otel_scopes), 3840);
+	assert_int_equal(sizeof(struct otel_kept_scope), 80);
 	assert_int_equal(sizeof(struct otel_image_note), 48);
 	assert_int_equal(sizeof(struct otel_tracer_switch), 20);
 }

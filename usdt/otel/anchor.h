@@ -61,6 +61,14 @@ int otel_key_delete_(unsigned key) __asm__("pthread_key_delete");
 int otel_key_set_(unsigned key, const void *value) __asm__("pthread_setspecific");
 #endif
 
+/* What says where a thread's stack is. Weak: a static executable need not have it. */
+unsigned long otel_auxiliary_(unsigned long type) __asm__("getauxval");
+unsigned long otel_self_(void) __asm__("pthread_self") __attribute__((weak));
+int otel_attributes_of_(unsigned long thread, void *attributes) __asm__("pthread_getattr_np") __attribute__((weak));
+int otel_attributes_stack_(const void *attributes, void **stack, unsigned long *size)
+	__asm__("pthread_attr_getstack") __attribute__((weak));
+int otel_attributes_free_(void *attributes) __asm__("pthread_attr_destroy") __attribute__((weak));
+
 /* This thread's state, as far as this image knows it: one pointer per image. */
 extern __thread struct otel_thread *otel_bpf_thread_v1 OTEL_HIDDEN_;
 __attribute__((weak)) __thread struct otel_thread *otel_bpf_thread_v1;
@@ -324,17 +332,25 @@ OTEL_COLD_ struct otel_anchor *otel_anchor_(void)
 OTEL_COLD_ void otel_thread_release_(void *data);
 
 /*
+ * Are signals blocked? Then this may be a signal handler, which must not allocate, as glibc does in the
+ * calls that are not made then.
+ */
+OTEL_COLD_ int otel_perhaps_in_handler_(void)
+{
+	otel_u64 blocked = 0;
+
+	return otel_syscall_(OTEL_SYS_SIGPROCMASK_, 0, (void *)0, &blocked, sizeof(blocked)) || blocked;
+}
+
+/*
  * Sees to it that the end of this thread brings us back to otel_thread_release_(), and counts a reference
- * for that. False: it cannot be done. While signals are blocked this may be a signal handler, which must
- * not allocate as glibc does here: then it is left out, the memory waits for the next thread at the same
- * place, and the agent reads what is left in it.
+ * for that. False: it cannot be done. In what may be a signal handler it is left out: the memory waits for
+ * the next thread at the same place, and the agent reads what is left in it.
  */
 OTEL_COLD_ int otel_thread_watch_(struct otel_thread *thread)
 {
 #ifdef __GLIBC__
-	otel_u64 blocked = 0;
-
-	if (otel_syscall_(OTEL_SYS_SIGPROCMASK_, 0, (void *)0, &blocked, sizeof(blocked)) || blocked)
+	if (otel_perhaps_in_handler_())
 		return 1;
 	if (otel_at_thread_exit_(otel_thread_release_, thread, &otel_this_image_))
 		return 0;
@@ -360,6 +376,44 @@ OTEL_COLD_ int otel_thread_watch_(struct otel_thread *thread)
 #endif
 }
 
+OTEL_INLINE_ struct otel_scopes *otel_scopes_(struct otel_thread *thread)
+{
+	return (struct otel_scopes *)(void *)(thread + 1);
+}
+
+/* Nothing is current, in a thread that has begun or has ended. */
+OTEL_COLD_ void otel_scopes_clear_(struct otel_thread *thread)
+{
+	thread->scopes = 0;
+	thread->changing = 0;
+	thread->current.context.state = 0;
+	__builtin_memset(otel_scopes_(thread), 0, sizeof(struct otel_scopes));
+}
+
+/*
+ * Where the thread's own stack is; not known if it cannot be said without a risk. The first thread's ends
+ * below the random bytes that the kernel gave the program, and is alone in what lies below, by far.
+ */
+OTEL_COLD_ void otel_find_stack_(struct otel_thread *thread)
+{
+	struct otel_scopes *scopes = otel_scopes_(thread);
+	otel_u64 attributes[32]; /* more than any pthread_attr_t */
+	unsigned long size = 0;
+	void *stack;
+
+	if (thread->thread_id == thread->process_id) {
+		size = 64ul << 20;
+		scopes->stack = otel_auxiliary_(25 /* AT_RANDOM */) - size;
+	} else if (otel_self_ && otel_attributes_of_ && otel_attributes_stack_ && otel_attributes_free_ &&
+		   !otel_perhaps_in_handler_() && !otel_attributes_of_(otel_self_(), attributes)) {
+		if (otel_attributes_stack_(attributes, &stack, &size))
+			size = 0;
+		otel_attributes_free_(attributes);
+		scopes->stack = (otel_u64)stack;
+	}
+	scopes->stack_size = size;
+}
+
 /*
  * Makes @thread, which is at our place, ours: another image has made it ours before, or its owner ended
  * unseen, or is the parent of this process that was forked, and then what was current stays so.
@@ -371,14 +425,14 @@ OTEL_COLD_ struct otel_thread *otel_thread_adopt_(struct otel_thread *thread)
 
 	if (thread->thread_id != thread_id && thread->process_id == process_id) {
 		thread->references = 0;
-		thread->scopes = 0;
 		thread->detached = 0;
 		thread->nested = 0;
-		thread->changing = 0;
-		thread->current.context.state = 0;
+		otel_scopes_clear_(thread);
 	}
 	thread->thread_id = thread_id;
 	thread->process_id = process_id;
+	if (!otel_scopes_(thread)->stack_size)
+		otel_find_stack_(thread);
 	return thread;
 }
 
@@ -402,7 +456,7 @@ OTEL_COLD_ struct otel_thread *otel_thread_find_(struct otel_anchor *anchor)
 	if (free_one && __atomic_compare_exchange_n(&free_one->owner, &nobody, pointer, 0,
 						    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return otel_thread_adopt_(free_one);
-	thread = (struct otel_thread *)otel_memory_(sizeof(*thread));
+	thread = (struct otel_thread *)otel_memory_(sizeof(*thread) + sizeof(struct otel_scopes));
 	if (!thread)
 		return thread;
 	thread->magic = OTEL_THREAD_MAGIC;

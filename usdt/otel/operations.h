@@ -79,25 +79,6 @@ OTEL_WARM_ void otel_end_(otel_span *span, otel_u64 unix_time)
 
 /* ---- Scopes ------------------------------------------------------------------------------------- */
 
-OTEL_INLINE_ void otel_push_(struct otel_scope *scope, struct otel_thread *thread,
-			     const otel_context *context)
-{
-	scope->thread = thread;
-	scope->depth = thread->scopes;
-	scope->light = 0;
-	thread->changing++;
-	OTEL_ORDER_();
-	scope->previous = thread->current.context;
-	thread->current.context = *context;
-	thread->current.context.state =
-		(otel_u8)((context->state | OTEL_CONTEXT_BORROWED) & ~OTEL_CONTEXT_OWNS);
-	if (__builtin_expect(!(context->state & OTEL_CONTEXT_TEXTS_), 0))
-		thread->current.context.tracestate = thread->current.context.baggage = 0;
-	thread->scopes++;
-	OTEL_ORDER_();
-	thread->changing--;
-}
-
 /*
  * Is a span that starts here a child of one that is not sampled, or a root that perhaps is not, and
  * nothing else to be thought of? These are the many, and they shall cost nothing but their ids.
@@ -153,7 +134,9 @@ OTEL_INLINE_ void otel_enter_unsampled_(struct otel_scope *scope, otel_span *spa
 					struct otel_thread *thread, const otel_u8 *trace_id)
 {
 	struct otel_buffer *buffer = (struct otel_buffer *)thread->buffers[0];
+	struct otel_scopes *scopes = otel_scopes_(thread);
 	otel_context *current = &thread->current.context;
+	otel_u32 depth = thread->scopes;
 	int child = otel_valid_(current);
 	otel_u8 flags = child ? current->trace_flags & 2 : 2;
 
@@ -165,16 +148,20 @@ OTEL_INLINE_ void otel_enter_unsampled_(struct otel_scope *scope, otel_span *spa
 	span->context.state = OTEL_CONTEXT_VALID;
 	buffer->not_sampled++;
 	scope->span = (otel_span *)0;
-	if (!child) {
-		otel_push_(scope, thread, &span->context);
+	if (!child || depth >= OTEL_SCOPES_KEPT) {
+		otel_push_scope_(scope, thread, &span->context);
 		return;
 	}
 	/* All but the id is the parent's, and one store needs no guard. */
 	scope->thread = thread;
-	scope->depth = thread->scopes++;
-	scope->light = 1;
-	otel_copy_context_(&scope->previous, current);
+	scope->depth = depth;
+	scope->flags = OTEL_SCOPE_LIGHT;
+	thread->scopes = depth + 1;
+	OTEL_ORDER_();
+	otel_copy_context_(&scopes->kept[depth].previous, current);
 	__builtin_memcpy(current->span_id, span->context.span_id, 8);
+	OTEL_ORDER_();
+	otel_owner_set_(&scopes->kept[depth], otel_owner_(scopes, scope));
 }
 
 /* Out of line: the way of spans that are not sampled shall not save the registers that this one needs. */
@@ -187,7 +174,7 @@ OTEL_WARM_ void otel_enter_sampled_(struct otel_scope *scope, otel_span *span, c
 	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list, trace_id))
 		return;
 	scope->span = span;
-	otel_push_(scope, thread, &span->context);
+	otel_push_scope_(scope, thread, &span->context);
 }
 
 OTEL_COLD_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const otel_context *parent);
@@ -213,6 +200,8 @@ OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const ote
 		otel_pass_(scope, span, list);
 		return;
 	}
+	if (__builtin_expect(thread != (struct otel_thread *)0, 1))
+		otel_settle_(thread, OTEL_STACK_OF_CALLER_());
 	if (__builtin_expect(thread != (struct otel_thread *)0, 1) && otel_is_plain_(thread, list)) {
 		if (!otel_valid_(&thread->current.context)) {
 			otel_draw_(thread, drawn, 16);
@@ -241,7 +230,10 @@ OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer,
 	}
 	thread = otel_thread_();
 	span->context.state = 0;
-	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list, (const otel_u8 *)0))
+	if (!thread)
+		return;
+	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
+	if (!otel_start_here_(thread, span, tracer, name, name_size, list, (const otel_u8 *)0))
 		return;
 	if (span->context.state & OTEL_CONTEXT_RECORDING)
 		thread->detached++;
@@ -256,37 +248,58 @@ OTEL_WARM_ void otel_use_(struct otel_scope *scope, const otel_context *context)
 
 	scope->thread = (struct otel_thread *)0;
 	scope->span = (otel_span *)0;
-	if (thread)
-		otel_push_(scope, thread, context);
+	if (!thread)
+		return;
+	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
+	otel_push_scope_(scope, thread, context);
+}
+
+/* The same with a span of otel_start(), which ends then. */
+OTEL_COLD_ void otel_use_span_(struct otel_scope *scope, otel_span *span)
+{
+	scope->thread = (struct otel_thread *)0;
+	if (!otel_valid_(&span->context))
+		return;
+	otel_use_(scope, &span->context);
+	scope->span = span;
+	scope->flags = OTEL_SCOPE_ENDS;
 }
 
 OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 {
 	struct otel_thread *thread = scope->thread;
+	int here = thread == otel_bpf_thread_v1, inside;
 
-	/* Unless inner scopes were jumped over: then more than the id is to be restored. */
-	if (scope->light && thread == otel_bpf_thread_v1 && thread->scopes == scope->depth + 1) {
-		__builtin_memcpy(thread->current.context.span_id, scope->previous.span_id, 8);
+	/* A coroutine may go on in another thread: what is current there is none of ours. */
+	inside = here && otel_is_inside_(thread, scope->depth, (otel_u64)scope);
+	if (inside && scope->flags & OTEL_SCOPE_LIGHT && thread->scopes == scope->depth + 1) {
+		struct otel_kept_scope *kept = &otel_scopes_(thread)->kept[scope->depth];
+
+		__builtin_memcpy(thread->current.context.span_id, kept->previous.span_id, 8);
+		otel_owner_set_(kept, 0);
+		OTEL_ORDER_();
 		thread->scopes = scope->depth;
 		return;
 	}
-	/* A coroutine may go on in another thread: what is current there is none of ours. */
-	if (thread == otel_bpf_thread_v1) {
-		/* Its context may have been taken from what was current. */
-		if (scope->span && thread->scopes == scope->depth + 1)
-			scope->span->context.state |= thread->current.context.state & OTEL_CONTEXT_SHARED;
-		thread->changing++;
-		OTEL_ORDER_();
-		thread->current.context = scope->previous;
-		thread->scopes = scope->depth;
-		OTEL_ORDER_();
-		thread->changing--;
-	}
+	/* Its context may have been taken from what was current. */
+	if (scope->span)
+		scope->span->context.state |= (otel_u8)(
+			__builtin_expect(inside && thread->scopes == scope->depth + 1, 1) ?
+				thread->current.context.state & OTEL_CONTEXT_SHARED :
+				otel_was_shared_(thread, scope, inside));
+	if (inside)
+		otel_drop_(thread, scope->depth, otel_before_(thread, scope->depth, &scope->previous));
+	else if (!here)
+		otel_left_elsewhere_(scope);
 	/* A span that is not sampled, inside of another or with nothing to hand over. */
-	if (!scope->span && thread == otel_bpf_thread_v1 &&
+	if (!scope->span && here &&
 	    (thread->scopes || !thread->buffers[0] ||
 	     !((const struct otel_buffer *)thread->buffers[0])->committed))
 		return;
+	if (__builtin_expect(scope->flags & OTEL_SCOPE_ENDS, 0)) {
+		otel_end_(scope->span, 0);
+		return;
+	}
 	/* A current span has its references until here, also if it was ended before. */
 	if (scope->span &&
 	    __builtin_expect((scope->span->context.tracestate | scope->span->context.baggage) != 0, 0))
@@ -298,6 +311,41 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 		otel_end_here_(thread, scope->span, 0, 0);
 	else if (!thread->nested)
 		otel_flush_outermost_(thread, 0);
+}
+
+/* ---- Tokens ------------------------------------------------------------------------------------- */
+
+OTEL_COLD_ void otel_attach_(otel_token *token, const otel_context *context)
+{
+	struct otel_thread *thread = otel_thread_();
+
+	__builtin_memset(token, 0, sizeof(*token));
+	if (!thread)
+		return;
+	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
+	token->thread = thread;
+	token->ticket = ++otel_scopes_(thread)->tickets << 3 | 2;
+	token->depth = otel_push_(thread, context, token->ticket, &token->previous);
+}
+
+OTEL_COLD_ int otel_detach_(otel_token *token)
+{
+	struct otel_thread *thread = token->thread;
+	int in_order;
+
+	if (!thread)
+		return token->ticket ? -EINVAL : 0;
+	if (thread != otel_bpf_thread_v1)
+		return -EINVAL;
+	token->thread = (struct otel_thread *)0;
+	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
+	if (!otel_is_inside_(thread, token->depth, token->ticket))
+		return -EINVAL;
+	in_order = thread->scopes == token->depth + 1;
+	otel_drop_(thread, token->depth, otel_before_(thread, token->depth, &token->previous));
+	if (!thread->nested)
+		otel_flush_outermost_(thread, 0);
+	return in_order ? 0 : -EINVAL;
 }
 
 /*
@@ -331,10 +379,9 @@ OTEL_WARM_ otel_span *otel_current_(void)
 	/* Another image may have made one current, but only if there is an anchor at all. */
 	if (!thread && (otel_bpf_semaphores_v1 || otel_anchor_known_()))
 		thread = otel_thread_make_();
-	if (!thread) {
-		nothing.context.state = 0;
-		return &nothing;
-	}
+	if (!thread)
+		return &nothing; /* and nobody writes to it */
+	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
 	return &thread->current;
 }
 

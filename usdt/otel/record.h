@@ -329,6 +329,30 @@ struct otel_thread {
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_thread) == 256, "ABI");
 
+/*
+ * What was current before each of the `scopes`, outermost first: behind the thread's state, which has its
+ * pages to itself, and all zero at first. Here rather than on the stack, where longjmp() leaves nothing
+ * that could be relied on. Images that do not know of it leave it alone; deeper scopes are not in it.
+ */
+#define OTEL_SCOPES_KEPT 47u
+
+struct otel_kept_scope {
+	otel_u64 owner; /* who may leave it: the address of its scope, plus 1 on the thread's own
+			 * stack; or a ticket, 8 times a number plus 2; 0: not known */
+	otel_u64 reserved;
+	struct otel_context previous;
+};
+
+struct otel_scopes {
+	otel_u64 stack; /* the thread's own, its lowest address */
+	otel_u64 stack_size; /* bytes; 0: not known */
+	otel_u64 tickets; /* given out so far */
+	otel_u64 nobody; /* always 0: the owner of a scope that was left in another thread is here */
+	otel_u64 reserved[6];
+	struct otel_kept_scope kept[OTEL_SCOPES_KEPT];
+};
+OTEL_STATIC_ASSERT(sizeof(struct otel_thread) + sizeof(struct otel_scopes) == 4096, "ABI");
+
 /* ---- Image ------------------------------------------------------------------------------------
  *
  * The descriptor of the note that every image carries in an allocated note section. Fields of type

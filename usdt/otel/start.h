@@ -5,7 +5,7 @@
 #ifndef OTEL_START_H
 #define OTEL_START_H
 
-#include "sampling.h"
+#include "scopes.h"
 
 /* ---- Records ------------------------------------------------------------------------------------ */
 

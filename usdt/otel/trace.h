@@ -21,6 +21,8 @@
  *   OTEL_SPAN(span, tracer, name, ...) a span that is current until the block ends, and ends with it
  *   otel_start(tracer, name, ...)      a span that is not current: end it with otel_end()
  *   OTEL_USE(context)                  makes a context current until the block ends
+ *   OTEL_USE_SPAN(span)                makes a span of otel_start() current until then, and ends it
+ *   otel_attach(context), otel_detach(&token)   make a context current from one function to another
  *   otel_current()                     the span that is current
  *   otel_context_of(span)              what to hand to another thread, or to keep
  *   otel_set, otel_event, otel_set_status, otel_fail, otel_exception, otel_add_links, otel_set_name,
@@ -324,8 +326,8 @@ OTEL_INLINE_ otel_context otel_context_at_(otel_span *span)
  *
  * Who owns what: a context that a function returns (otel_context_of(), otel_extract(), otel_context_with_...
  * and -without_...) holds references to its trace state and baggage, and needs one call of this, however
- * often it was copied. What takes a context (otel_parent(), otel_link(), OTEL_USE(), otel_inject_context())
- * borrows it, OTEL_USE() until its block ends. Spans hold references of their own: a current one until
+ * often it was copied. What takes a context (otel_parent(), otel_link(), OTEL_USE(), otel_attach(),
+ * otel_inject_context()) borrows it, OTEL_USE() until its block ends, otel_attach() until otel_detach(). Spans hold references of their own: a current one until
  * its block ends, one of otel_start() until otel_end(), which leaves its context the ids only. A missing
  * call keeps about a kilobyte until the process ends; one too many is ignored, or takes trace state and
  * baggage away from other contexts of the same request; neither ever touches freed memory.
@@ -429,6 +431,42 @@ OTEL_INLINE_ int otel_is_valid(const otel_context *context)
 #define OTEL_USE_(scope, context)                                                                  \
 	__attribute__((cleanup(otel_left_))) struct otel_scope scope;                              \
 	otel_use_(&scope, &(context))
+
+/**
+ * Makes @span, one of otel_start(), current until the end of the block, and ends it then. It must stay
+ * where it is as long. OpenTelemetry for Python: use_span() with end_on_exit.
+ */
+#define OTEL_USE_SPAN(span) OTEL_USE_SPAN_(OTEL_JOIN_(otel_scope_, __COUNTER__), span)
+#define OTEL_USE_SPAN_(scope, span)                                                                \
+	__attribute__((cleanup(otel_left_))) struct otel_scope scope;                              \
+	otel_use_span_(&scope, &(span))
+
+/**
+ * Makes @context current until otel_detach(), which may stand in another function of the same thread: for
+ * hooks that are called at the beginning and at the end of something. OpenTelemetry: Attach Context.
+ *
+ *     rq->token = otel_attach(rq->context);
+ */
+#define otel_attach(context) otel_attach_at_(otel_address_(context))
+OTEL_INLINE_ otel_token otel_attach_at_(const otel_context *context)
+{
+	otel_token token;
+
+	otel_attach_(&token, context);
+	return token;
+}
+
+/**
+ * Makes current again what was so before otel_attach(). OpenTelemetry: Detach Context.
+ *
+ * Returns 0, or -EINVAL if the order is wrong, which does no harm: if what was made current after @token is
+ * so still, it is detached with it; if @token was detached before, or belongs to another thread, nothing
+ * changes.
+ */
+OTEL_INLINE_ int otel_detach(otel_token *token)
+{
+	return otel_detach_(token);
+}
 
 #undef OTEL_COLD_
 #undef OTEL_WARM_

@@ -99,9 +99,27 @@ struct otel_scope {
 	struct otel_thread *thread; /* NULL: there is nothing to leave */
 	otel_span *span;	    /* to end then; in the same block as this; NULL: none */
 	otel_u32 depth;		    /* scopes around this one */
-	otel_u32 light;		    /* of what is current only the span's id was changed */
-	struct otel_context previous;
+	otel_u32 flags;		    /* enum otel_scope_flag */
+	struct otel_context previous; /* of scopes that are too deep to be kept in struct otel_scopes */
 };
+
+enum otel_scope_flag {
+	OTEL_SCOPE_LIGHT = 1, /* of what is current only the span's id was changed */
+	OTEL_SCOPE_ENDS = 2,  /* the span is one of otel_start(), and ends with the scope */
+};
+
+/*
+ * What otel_attach() returns and otel_detach() takes. OpenTelemetry: Token. A value; all zero is one of
+ * which nothing is to be detached.
+ */
+typedef struct otel_token {
+	struct otel_thread *thread; /* NULL: there is nothing to detach, or not any more */
+	otel_u64 ticket;
+	otel_u32 depth;
+	otel_u32 reserved[3];
+	struct otel_context previous;
+} otel_token;
+OTEL_STATIC_ASSERT(sizeof(otel_token) == 96, "ABI");
 
 OTEL_STATIC_ASSERT(sizeof(otel_option) == 32, "ABI");
 OTEL_STATIC_ASSERT(sizeof(otel_tracer) == 64, "ABI");

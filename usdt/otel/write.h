@@ -81,10 +81,8 @@ OTEL_COLD_ void otel_thread_release_(void *data)
 		for (unsigned i = 0; i < OTEL_BUFFERS_; i++)
 			if (thread->buffers[i])
 				otel_advise_((void *)thread->buffers[i], OTEL_FLUSH_MAX, OTEL_MADV_DONTNEED_);
-		thread->scopes = 0;
 		thread->nested = 0;
-		thread->changing = 0;
-		thread->current.context.state = 0;
+		otel_scopes_clear_(thread);
 		__atomic_store_n(&thread->owner, 0, __ATOMIC_RELEASE);
 	}
 	errno = saved;

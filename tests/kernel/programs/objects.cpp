@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <otel/trace.hpp>
 #include <pthread.h>
 #include <stdexcept>
@@ -326,6 +327,48 @@ static void thread_exit()
 static bool counting;
 static int allocations;
 
+/* Not in the order in which they were entered. */
+static void in_any_order()
+{
+	auto a = std::make_unique<otel::scoped_span>(tracer, "a");
+	auto b = std::make_unique<otel::scoped_span>(tracer, "b");
+
+	a.reset();
+	{
+		otel::scoped_span span(tracer, "a has gone");
+		otel::scoped_span inner(tracer, "inner");
+		b->set("written", true);
+		b.reset();
+		otel::scoped_span last(tracer, "last");
+	}
+	std::printf("recording %d\n", otel::current().is_recording());
+	{
+		otel::scoped_span span(tracer, "nothing is current");
+	}
+
+	otel::span c(tracer, "c"), d(tracer, "d");
+	std::optional<otel::scope> first(std::in_place, c), second(std::in_place, d);
+	{
+		otel::scoped_span span(tracer, "in d");
+	}
+	first.reset();
+	second.reset();
+	std::printf("recording %d\n", otel::current().is_recording());
+	{
+		otel::scoped_span span(tracer, "nothing is current");
+	}
+	first.emplace(c);
+	second.emplace(d);
+	second.reset();
+	{
+		otel::scoped_span span(tracer, "in c");
+	}
+	first.reset();
+	{
+		otel::scoped_span span(tracer, "nothing is current");
+	}
+}
+
 static void no_allocations()
 {
 	const std::string text(100, 't');
@@ -373,6 +416,7 @@ static const struct {
 	{"values", values},	    {"big", big},	    {"moving", moving},	    {"contexts", contexts},
 	{"times", times},	    {"status", status},	    {"callables", callables}, {"unwinding", unwinding},
 	{"c_frames", c_frames}, {"thread_exit", thread_exit}, {"no_allocations", no_allocations},
+	{"in_any_order", in_any_order},
 };
 
 int main(int argc, char **argv)
