@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from harness import (Run, Seen, alive, build, check, children, command_pid, contains, direct, equal, named, one, run,
+from harness import (Run, Seen, alive, build, check, command_pid, contains, direct, equal, named, one, run,
                      test, wait_until)
 
 ERROR = 2
@@ -135,7 +135,8 @@ def a_signal_ends_the_wait_for_a_daemon():
     open(flag, "w", encoding="ascii").close()
     daemon = Run([build("family"), "daemonizes", flag])
     daemon.arrived("daemon began")
-    wait_until(lambda: not children(daemon.pid), "the command's end")
+    command = one(daemon.spans, "starter").resource["process.pid"]
+    wait_until(lambda: not alive(command), "the command's end")
     daemon.process.send_signal(signal.SIGTERM)
     equal(daemon.wait(5).process.returncode, 0, "the command's status")
     contains(daemon.err, "still runs; no longer recorded", "what is said")

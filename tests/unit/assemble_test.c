@@ -407,6 +407,29 @@ static void a_killed_process_leaves_cut_spans_with_its_signal(void **state)
 	assert_int_equal(counted().books[BOOK_INCOMPLETE], 2);
 }
 
+static void a_victim_of_the_oom_killer_is_told_from_others(void **state)
+{
+	struct event_exit killed = {.status = SIGKILL, .out_of_memory = 1};
+
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_flush(&one, intake);
+	producer_life(&one, intake, EVENT_EXIT, &killed, sizeof(killed));
+	assert_text(only()->status_message, "process killed by SIGKILL: out of memory");
+}
+
+static void a_victim_that_ended_well_after_all_is_none(void **state)
+{
+	struct event_exit ended = {.out_of_memory = 1};
+
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_flush(&one, intake);
+	producer_life(&one, intake, EVENT_EXIT, &ended, sizeof(ended));
+	assert_int_equal(only()->status, SPAN_UNSET);
+	assert_int_equal(only()->events.size, 0);
+}
+
 static void a_process_that_fails_leaves_cut_spans_with_its_status(void **state)
 {
 	struct event_exit failed = {.status = 3 << 8}, fine = {.status = 0};
@@ -603,6 +626,8 @@ int main(void)
 		TEST(explicit_times_are_taken_as_given),
 		TEST(an_end_before_the_start_is_the_start),
 		TEST(a_killed_process_leaves_cut_spans_with_its_signal),
+		TEST(a_victim_of_the_oom_killer_is_told_from_others),
+		TEST(a_victim_that_ended_well_after_all_is_none),
 		TEST(a_process_that_fails_leaves_cut_spans_with_its_status),
 		TEST(the_oldest_open_span_makes_room_and_is_counted),
 		TEST(one_process_cannot_push_out_the_spans_of_others),

@@ -462,6 +462,38 @@ static void a_value_that_is_too_large_is_dropped(void **state)
 
 /* ---- Processes ------------------------------------------------------------------------------ */
 
+static void an_exec_that_kills_ends_what_the_program_before_it_had_open(void **state)
+{
+	struct event_exit killed = {.status = SIGSEGV};
+
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_flush(&one, intake);
+	one.process.execs++;
+	producer_life(&one, intake, EVENT_EXIT, &killed, sizeof(killed));
+	assert_text(only()->status_message, "process killed by SIGSEGV");
+	assert_int_equal(intake_processes(intake), 0);
+}
+
+static void a_process_whose_end_nobody_saw_is_counted_and_its_spans_are_incomplete(void **state)
+{
+	struct process_id id = one.process;
+
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_flush(&one, intake);
+	id.start_time++;
+	assert_false(intake_vanished(intake, &id));
+	id = one.process;
+	id.execs = 0;
+	assert_true(intake_vanished(intake, &id));
+	assert_false(intake_vanished(intake, &id));
+	assert_int_equal(counted().vanished, 1);
+	assert_true(is_true(only()->attributes, "otelbpf.cut_short"));
+	assert_true(is_true(only()->attributes, "otelbpf.incomplete"));
+	assert_int_equal(only()->status, SPAN_UNSET);
+}
+
 static void an_exec_ends_what_the_program_before_it_had_open(void **state)
 {
 	static const uint8_t exec[sizeof(struct event_exec)];
@@ -677,6 +709,8 @@ int main(void)
 		TEST(a_start_that_is_never_whole_is_a_span_rejected),
 		TEST(a_value_that_is_too_large_is_dropped),
 		TEST(an_exec_ends_what_the_program_before_it_had_open),
+		TEST(an_exec_that_kills_ends_what_the_program_before_it_had_open),
+		TEST(a_process_whose_end_nobody_saw_is_counted_and_its_spans_are_incomplete),
 		TEST(a_pid_that_is_used_again_is_another_process),
 		TEST(what_was_read_of_a_dying_process_after_its_exit_counts),
 		TEST(a_process_whose_exit_was_lost_is_found_out),
