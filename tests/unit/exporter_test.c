@@ -432,6 +432,26 @@ static void stopping_ends_a_long_pause_and_tries_once_more(void **state)
 	assert_true(now_ms() - began < 2000);
 }
 
+static void stopping_does_not_wait_for_a_try_that_would_come_too_late(void **state)
+{
+	struct exporter_options options = defaults;
+	struct exporter *exporter;
+	struct fake fake;
+	uint64_t began;
+
+	(void)state;
+	fake_init(&fake);
+	fake.results[0] = -EAGAIN;
+	options.retry_initial_ms = 20000;
+	exporter = start(&fake, &options);
+	submit(exporter, 5, 0);
+	await(&fake, &fake.writes, 1);
+	began = now_ms();
+	assert_int_equal(finish(exporter, &fake, 10000).undelivered, 5);
+	assert_int_equal(fake.writes, 2);
+	assert_true(now_ms() - began < 5000);
+}
+
 static void stopping_during_a_try_that_fails_tries_once_more(void **state)
 {
 	struct exporter_options options = defaults;
@@ -632,6 +652,7 @@ int main(void)
 		cmocka_unit_test(what_the_receiver_refuses_is_not_tried_again),
 		cmocka_unit_test(spans_that_were_rejected_one_by_one_are_counted),
 		cmocka_unit_test(stopping_ends_a_long_pause_and_tries_once_more),
+		cmocka_unit_test(stopping_does_not_wait_for_a_try_that_would_come_too_late),
 		cmocka_unit_test(stopping_during_a_try_that_fails_tries_once_more),
 		cmocka_unit_test(stopping_takes_no_longer_than_its_deadline),
 		cmocka_unit_test(a_sink_that_hangs_is_interrupted_at_the_deadline),

@@ -299,6 +299,7 @@ static void a_file_that_cannot_be_written_leaves_nothing_behind(void **state)
 	struct spool_entry *entry;
 	struct tally tally = {0};
 	static uint8_t zeros[5000];
+	char name[128];
 
 	(void)state;
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -309,6 +310,8 @@ static void a_file_that_cannot_be_written_leaves_nothing_behind(void **state)
 		spool_append(spool, (struct bytes){zeros, sizeof(zeros)}, 1, false, &tally, &entry),
 		-EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	snprintf(name, sizeof(name), "%s/writing", path);
+	assert_int_equal(access(name, F_OK), -1);
 	assert_int_equal(counts_of(spool).batches, 0);
 	append(spool, 1, 5000, 1);
 	spool_close(spool);
