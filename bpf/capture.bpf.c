@@ -678,6 +678,18 @@ static __always_inline void next_list(struct walk *walk)
 				    walk->bucket % OTEL_ANCHOR_BUCKETS * sizeof(__u64));
 }
 
+/* An empty buffer may have counted what nobody was told: its header is taken alone. */
+static __always_inline bool worth(const void *buffer, const struct stamp *stamp)
+{
+	__u64 not_sampled = 0;
+
+	if (stamp->committed || stamp->position)
+		return true;
+	bpf_probe_read_user(&not_sampled, sizeof(not_sampled),
+			    buffer + offsetof(struct otel_buffer, not_sampled));
+	return not_sampled != 0;
+}
+
 static long take_thread(const void *map, const void *key, const void *value, struct walk *walk)
 {
 	struct thread_head thread;
@@ -701,8 +713,8 @@ static long take_thread(const void *map, const void *key, const void *value, str
 	for (int i = 0; i < 3; i++) {
 		const void *buffer = (const void *)thread.buffers[i];
 
-		if (!buffer || !read_stamp(buffer, &stamp) || !stamp.committed ||
-		    stamp.committed > OTEL_FLUSH_MAX)
+		if (!buffer || !read_stamp(buffer, &stamp) || stamp.committed > OTEL_FLUSH_MAX ||
+		    !worth(buffer, &stamp))
 			continue;
 		take_walked(buffer, &stamp, &walk->source,
 			    walk->running && thread.owner != walk->running);

@@ -30,6 +30,7 @@
 #define MAX_OPEN_SPANS 1000000u
 #define SWEEP_NS 100000000u
 #define LOOK_NS 400000000u /* with what a look takes itself: no record older than a second */
+#define COUNTS_LOOKS 10 /* one of so many is also at buffers that hold nothing */
 #define STOP_MS 5000u	     /* for what is on its way out at the end */
 #define METRICS_MS 2000u     /* for the last metrics */
 #define DRAIN_NS 2000000000u /* for what is on its way in */
@@ -65,6 +66,7 @@ struct agent {
 	bool hurried;	/* what is left in the ring is only counted */
 	uint64_t began;
 	uint64_t next_look;
+	unsigned looks;
 	uint64_t next_sweep;
 	size_t source_count;
 	struct source sources[MAX_SOURCES];
@@ -267,7 +269,7 @@ static void tick(struct agent *agent)
 		agent->next_sweep = now + SWEEP_NS;
 	}
 	if (now >= agent->next_look) {
-		look_start(agent->look, now);
+		look_start(agent->look, now, agent->looks++ % COUNTS_LOOKS == 0);
 		agent->next_look = now + LOOK_NS;
 	}
 	if (look_turn(agent->look, capture_consumed(agent->capture), now))
@@ -597,7 +599,7 @@ static void last_look(struct agent *agent)
 		if (!look_under_way(agent->look)) {
 			if (looks++)
 				return;
-			look_start(agent->look, now);
+			look_start(agent->look, now, true);
 		}
 		if (!capture_read(agent->capture))
 			nanosleep(&moment, NULL);

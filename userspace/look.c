@@ -55,6 +55,7 @@ struct look {
 	/* This look: whom it is still to be at. */
 	uint32_t *pids;
 	size_t n_pids, pids_room, at;
+	bool counts;
 	struct process_id asked[ASKED_MAX];
 	unsigned first_asked, n_asked;
 	uint64_t heard;
@@ -211,7 +212,7 @@ void look_image(struct look *look, uint32_t pid, uint64_t address)
 
 /* ---- Asking ---- */
 
-void look_start(struct look *look, uint64_t now)
+void look_start(struct look *look, uint64_t now, bool counts)
 {
 	if (look->broken || look->at < look->n_pids || look->n_asked)
 		return;
@@ -229,6 +230,7 @@ void look_start(struct look *look, uint64_t now)
 			    look->n_pids < look->pids_room)
 				look->pids[look->n_pids++] = it->id.pid;
 	look->heard = now;
+	look->counts = counts;
 }
 
 static void ask(struct look *look)
@@ -247,6 +249,7 @@ static void ask(struct look *look)
 			.anchor = process->anchor,
 			.image_count = process->image_count,
 			.bucket = process->bucket,
+			.counts = look->counts,
 		};
 		memcpy(request.images, process->images, sizeof(request.images));
 		if (peek_ask(look->peek, &request))

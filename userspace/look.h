@@ -39,8 +39,11 @@ void look_event(struct look *look, const struct event *event);
 /** An image of @pid keeps the address of its anchor at @address. */
 void look_image(struct look *look, uint32_t pid, uint64_t address);
 
-/** Begins to look at all of them, unless a look is under way. @now: CLOCK_MONOTONIC. */
-void look_start(struct look *look, uint64_t now);
+/**
+ * Begins to look at all of them, unless a look is under way. @now: CLOCK_MONOTONIC. @counts: also at buffers
+ * that hold nothing now, which tell what they counted.
+ */
+void look_start(struct look *look, uint64_t now, bool counts);
 
 /**
  * Goes on with it, and hands over what was found before the ring had been written as far as it has

@@ -70,10 +70,16 @@ static void read_buffer(struct reader *reader, uint64_t address)
 	struct otel_buffer after;
 
 	if (!read_memory(reader, address, buffer, sizeof(*buffer)) ||
-	    buffer->magic != OTEL_BUFFER_MAGIC || !buffer->committed ||
+	    buffer->magic != OTEL_BUFFER_MAGIC ||
 	    buffer->committed > OTEL_FLUSH_MAX - sizeof(*buffer))
 		return;
-	if (!read_memory(reader, address + sizeof(*buffer), buffer + 1, buffer->committed) ||
+	/* Who hands nothing over may have counted, or tried to. */
+	if (!buffer->committed &&
+	    (!reader->request->counts || !(buffer->position | buffer->not_sampled |
+					   buffer->dropped_starts)))
+		return;
+	if ((buffer->committed &&
+	     !read_memory(reader, address + sizeof(*buffer), buffer + 1, buffer->committed)) ||
 	    !read_memory(reader, address, &after, sizeof(after)) ||
 	    after.position != buffer->position || after.buffer_id != buffer->buffer_id)
 		return;

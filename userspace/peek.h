@@ -24,6 +24,7 @@ struct peek_request {
 	uint64_t images[PEEK_IMAGES_MAX]; /* where images keep the address of their anchor */
 	uint32_t image_count;
 	uint32_t bucket; /* of the anchor's threads, to begin with */
+	uint32_t counts; /* not 0: buffers that hold nothing are wanted, too, for what they count */
 };
 
 enum peek_kind {

@@ -2,6 +2,7 @@
 """otel-bpf status: the books of agents that run."""
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -81,6 +82,22 @@ def status_counts_what_a_small_ring_loses_while_it_does():
 
 
 @test
+def spans_that_are_not_sampled_are_counted_while_their_thread_is_quiet():
+    running, _ = staying("1", "0", "700", env={"OTEL_TRACES_SAMPLER": "always_off"})
+    wait_until(lambda: ask_json(running.pid)["spans"]["not_sampled"] == 700, "700 spans not sampled")
+    equal(ask_json(running.pid)["spans"]["started"], 0, "started")
+    running.wait()
+
+
+@test
+def spans_that_are_not_sampled_are_counted_when_their_process_is_killed():
+    running, started = staying("3", "0", "700", env={"OTEL_TRACES_SAMPLER": "always_off"}, options=["-v"])
+    for pid in started:
+        os.kill(pid, signal.SIGKILL)
+    contains(running.wait().err, "2100  not sampled")
+
+
+@test
 def status_says_why_an_exporter_cannot_deliver():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -138,3 +155,48 @@ def clients_that_ask_and_do_not_read_or_never_ask_hold_up_nobody():
     equal(len(running.wait().spans), 2000, "spans")
     for client in idle:
         client.close()
+
+
+# ---- Metrics -------------------------------------------------------------------------------------
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def scrape(port, family=socket.AF_INET, host="127.0.0.1"):
+    with socket.socket(family) as client:
+        client.settimeout(10)
+        client.connect((host, port))
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        return b"".join(iter(lambda: client.recv(65536), b"")).decode()
+
+
+@test
+def metrics_are_there_for_prometheus_whoever_else_connects_and_says_nothing():
+    port = free_port()
+    running, _ = staying("1", "1", "100", options=["--metrics", f"127.0.0.1:{port}"])
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(6)]
+    for client in idle:
+        client.sendall(b"GET /met")
+    line = 'otel_sdk_span_started_total{otel_span_sampling_result="RECORD_AND_SAMPLE"} 100\n'
+    wait_until(lambda: line in scrape(port), "100 spans started")
+    check("pid" not in scrape(port), "a process in the metrics")
+    equal(len(running.wait().spans), 100, "spans")
+    for client in idle:
+        client.close()
+
+
+@test
+def metrics_that_cannot_be_served_are_refused_with_a_reason():
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    for value, reason in (("::1:9464", "not an address and a port"),
+                          (f"127.0.0.1:{taken.getsockname()[1]}", "Address already in use"),
+                          ("otlp,otlp", "more than one otlp")):
+        done = run(["true"], ["--metrics", value], status=125)
+        contains(done.err, reason)
+        equal(len(done.err.splitlines()), 1, f"lines about {value}")

@@ -5,7 +5,7 @@
  *
  *     barrel PROCESSES THREADS SPANS [stay]
  *
- * With "stay", each process waits for its standard input to close before it ends.
+ * With no threads, the main thread starts them. With "stay", each process waits for its standard input to close before it ends.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -37,13 +37,15 @@ static int process(unsigned long threads, int stay)
 
 	if (!ids)
 		return 1;
+	if (!threads)
+		overflow(NULL);
 	for (unsigned long i = 0; i < threads; i++)
 		if (pthread_create(&ids[i], NULL, overflow, NULL))
 			return 1;
 	for (unsigned long i = 0; i < threads; i++)
 		pthread_join(ids[i], NULL);
 	free(ids);
-	printf("%d started %lu\n", (int)getpid(), threads * spans);
+	printf("%d started %lu\n", (int)getpid(), (threads ? threads : 1) * spans);
 	fflush(stdout);
 	while (stay && read(STDIN_FILENO, &c, 1) > 0)
 		;
