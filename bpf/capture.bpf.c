@@ -399,8 +399,6 @@ static __always_inline struct followed *find(const struct process_id *process)
 	return it;
 }
 
-#include "exceptions.bpf.h"
-
 /* Has no program. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -420,6 +418,8 @@ static __always_inline void keep_own_stack(struct pt_regs *ctx)
 	if (bpf_core_field_exists(struct bpf_prog_aux, priv_stack_ptr))
 		bpf_tail_call(ctx, &nothing, 0);
 }
+
+#include "exceptions.bpf.h"
 
 SEC("uprobe")
 int capture_flush(struct pt_regs *ctx)

@@ -89,8 +89,10 @@ int capture_exception(struct pt_regs *ctx)
 	__u64 cookie, type;
 
 	identify_current(&id);
-	if (!find(&id))
+	if (!find(&id)) {
+		keep_own_stack(ctx);
 		return 0;
+	}
 	cookie = bpf_get_attach_cookie(ctx);
 	type = operand(ctx, cookie, EXCEPTION_TYPE);
 	if (cookie & EXCEPTION_CAUGHT) {
