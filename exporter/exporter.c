@@ -35,6 +35,35 @@ int batch_take(struct exporter *ex, struct batch *batch)
 	return otlp_encode(batch->encoder, batch->spans, batch->n, REQUEST_BYTES, &batch->request);
 }
 
+void trace_gone(struct exporter *ex, uint64_t gone, uint64_t dropped, const struct batch *batch)
+{
+	struct exporter_trace *trace = ex->options.trace;
+	uint64_t state;
+
+	if (!trace)
+		return;
+	state = atomic_load_explicit(&trace->state, memory_order_relaxed);
+	if (batch == &ex->batch)
+		state &= ~EXPORTER_TRACE_UNDER_WAY;
+	if (dropped)
+		atomic_fetch_add_explicit(&trace->dropped, dropped, memory_order_relaxed);
+	/* Both at once: at no moment one span is in both, or in none. */
+	atomic_store_explicit(&trace->state, state + gone * (EXPORTER_TRACE_UNDER_WAY + 1),
+			      memory_order_release);
+}
+
+void trace_under_way(struct exporter *ex, size_t n)
+{
+	struct exporter_trace *trace = ex->options.trace;
+	uint64_t state;
+
+	if (!trace)
+		return;
+	state = atomic_load_explicit(&trace->state, memory_order_relaxed);
+	state = (state & ~EXPORTER_TRACE_UNDER_WAY) | (n & EXPORTER_TRACE_UNDER_WAY);
+	atomic_store_explicit(&trace->state, state, memory_order_release);
+}
+
 void batch_remove(struct exporter *ex, const struct batch *batch)
 {
 	queue_remove(&ex->queue, batch->n, &batch->tally);
@@ -171,6 +200,7 @@ static void drop_rest(struct exporter *ex)
 		batch_remove(ex, batch);
 		ex->counts.undelivered += batch->n;
 		tally_add(&batch->tally, ex->options.slot, ACCOUNT_UNDELIVERED);
+		trace_gone(ex, batch->n, batch->n, batch);
 		pthread_mutex_unlock(&ex->lock);
 		batch_free_spans(batch);
 	} while (ex->queue.n);
@@ -302,12 +332,14 @@ void exporter_submit(struct exporter *ex, struct span *span)
 	if (ex->stopping) {
 		ex->counts.undelivered++;
 		account_add(account, ex->options.slot, ACCOUNT_UNDELIVERED, 1);
+		trace_gone(ex, 1, 1, NULL);
 		goto unlock;
 	}
 	was_full = batch_is_full(ex);
 	if (!queue_put(&ex->queue, span)) {
 		ex->counts.queue_full++;
 		account_add(account, ex->options.slot, ACCOUNT_QUEUE_FULL, 1);
+		trace_gone(ex, 1, 1, NULL);
 		if (!ex->overflow) {
 			ex->overflow = true;
 			wake(ex); /* to say so */

@@ -10,6 +10,7 @@
 #ifndef OTEL_BPF_EXPORTER_H
 #define OTEL_BPF_EXPORTER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -56,6 +57,18 @@ struct sink {
 
 struct spool;
 
+/*
+ * What others can see of an exporter whose process was killed, in memory that outlives it: spans that were
+ * submitted and are not its concern any more (exported, dropped, in the spool), shifted left, and
+ * those under way to a receiver, of which nobody knows whether they have arrived.
+ */
+#define EXPORTER_TRACE_UNDER_WAY UINT64_C(0xffff)
+
+struct exporter_trace {
+	_Atomic uint64_t state;
+	_Atomic uint64_t dropped; /* of those gone: refused, not delivered, or no room */
+};
+
 struct exporter_options {
 	size_t slot;	      /* in the accounts of processes */
 	size_t queue_bytes;   /* spans waiting may hold this much memory; then new ones drop */
@@ -70,6 +83,7 @@ struct exporter_options {
 	 */
 	struct spool *spool;
 	uint64_t spool_after_ms; /* when others are in the way: what waits in memory so long */
+	struct exporter_trace *trace; /* NULL: nobody asks */
 };
 
 /*

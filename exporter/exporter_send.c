@@ -90,6 +90,7 @@ static void settle_batch(struct exporter *ex, struct batch *batch, int err, size
 		ex->counts.rejected += rejected;
 		tally_deliver(&batch->tally, slot, rejected);
 	}
+	trace_gone(ex, batch->n, err == -EAGAIN ? batch->n : rejected, batch);
 	pthread_mutex_unlock(&ex->lock);
 	batch_free_spans(batch);
 }
@@ -143,6 +144,13 @@ static bool has_time(struct exporter *ex)
 	return has;
 }
 
+static void note_under_way(struct exporter *ex, size_t n)
+{
+	pthread_mutex_lock(&ex->lock);
+	trace_under_way(ex, n);
+	pthread_mutex_unlock(&ex->lock);
+}
+
 /* It did not get through: it goes on waiting, where it is. */
 static void fail(struct exporter *ex, const struct delivery *delivery)
 {
@@ -151,6 +159,8 @@ static void fail(struct exporter *ex, const struct delivery *delivery)
 
 	if (ex->entry)
 		spool_mark(ex->options.spool, ex->entry, ex->sent);
+	else
+		note_under_way(ex, ex->sent ? ex->batch.n : 0);
 	ex->entry = NULL;
 	ex->failing = true;
 	if (!has_time(ex))
@@ -222,6 +232,8 @@ void send_try(struct exporter *ex)
 		ex->sent = ex->entry->sent;
 		/* If we are killed now, nobody knows whether it has arrived. */
 		spool_mark(ex->options.spool, ex->entry, true);
+	} else {
+		note_under_way(ex, n);
 	}
 	err = transmit(ex, n, &delivery);
 	resends = delivery.resends + (ex->sent && (err != -EAGAIN || delivery.unanswered));

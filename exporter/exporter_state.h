@@ -96,6 +96,15 @@ int batch_take(struct exporter *ex, struct batch *batch);
 /** Its fate is booked, with the lock held: takes its spans out of the queue. */
 void batch_remove(struct exporter *ex, const struct batch *batch);
 
+/**
+ * For exporter_options.trace: @gone spans more are not our concern any more, @dropped of them lost. @batch: they
+ * were that one; NULL: they never got into the queue. With the lock held.
+ */
+void trace_gone(struct exporter *ex, uint64_t gone, uint64_t dropped, const struct batch *batch);
+
+/** The same: @n spans of ->batch may have arrived by now. */
+void trace_under_way(struct exporter *ex, size_t n);
+
 /** Afterwards, without the lock. */
 void batch_free_spans(struct batch *batch);
 

@@ -134,6 +134,7 @@ static int store_batch(struct exporter *ex, struct batch *batch, bool sent,
 	pthread_mutex_lock(&ex->lock);
 	batch_remove(ex, batch);
 	tally_add(&batch->tally, ex->options.slot, ACCOUNT_SPOOLED);
+	trace_gone(ex, batch->n, 0, batch);
 	store_note(ex);
 	pthread_mutex_unlock(&ex->lock);
 	batch_free_spans(batch);

@@ -13,6 +13,7 @@
 
 #include "capture.h"
 #include "clock.h"
+#include "custody.h"
 #include "detect.h"
 #include "follow.h"
 #include "images.h"
@@ -50,6 +51,7 @@ struct agent {
 	struct settings *settings;
 	struct pin *pin; /* NULL: none */
 	bool left;	 /* what is pinned goes on */
+	struct custody *custody; /* NULL: nothing is pinned */
 	struct pipeline *pipeline;
 	struct capture *capture;
 	struct images *images;
@@ -78,7 +80,10 @@ static void on_span(void *self, struct span *span)
 {
 	struct agent *agent = self;
 
-	pipeline_submit(agent->pipeline, span);
+	if (agent->custody)
+		custody_span(agent->custody, span);
+	else
+		pipeline_submit(agent->pipeline, span);
 }
 
 static int on_text(void *self, const struct process_id *process, uint64_t at, uint64_t address, char *text,
@@ -99,10 +104,9 @@ static bool is_tracer_on(void *self, struct bytes name)
 	return settings_tracer_on(agent->settings, name);
 }
 
-static void on_event(void *self, const void *event, size_t size)
+static void take_event(struct agent *agent, const void *event, size_t size)
 {
 	const uint32_t kind = ((const struct event *)event)->kind;
-	struct agent *agent = self;
 
 	if (agent->hurried) {
 		intake_skip(agent->intake, event, size);
@@ -114,6 +118,17 @@ static void on_event(void *self, const void *event, size_t size)
 	stacks_event(agent->stacks, event);
 	intake_event(agent->intake, event, size);
 	look_event(agent->look, event);
+}
+
+static void on_event(void *self, const void *event, size_t size)
+{
+	struct agent *agent = self;
+
+	if (agent->custody)
+		custody_event(agent->custody);
+	take_event(agent, event, size);
+	if (agent->custody)
+		custody_event_done(agent->custody, capture_consumed(agent->capture));
 }
 
 static void on_stack(void *self, const struct process_id *process, uint64_t at,
@@ -151,6 +166,8 @@ static void on_look(void *self, const void *event, size_t size)
 	struct agent *agent = self;
 
 	intake_event(agent->intake, event, size);
+	if (agent->custody)
+		custody_look_done(agent->custody, event);
 }
 
 static void on_lost(void *self, const struct loss_key *key, const struct loss_note *note)
@@ -245,7 +262,7 @@ static bool on_swept(void *self, const struct process_id *process, const struct 
 		if (!catch_up(agent))
 			return false;
 		told.exit = *exit;
-		on_event(agent, &told, sizeof(told));
+		take_event(agent, &told, sizeof(told));
 		return true;
 	}
 	if (!detect_ended(process) || !catch_up(agent) || !capture_follows(agent->capture, process->pid))
@@ -275,6 +292,8 @@ static void tick(struct agent *agent)
 	if (look_turn(agent->look, capture_consumed(agent->capture), now))
 		agent->busy = true; /* what is found waits for the ring to be read */
 	telemetry_tick(agent->telemetry, now);
+	if (agent->custody)
+		custody_done(agent->custody);
 }
 
 void agent_turn(struct agent *agent)
@@ -334,29 +353,31 @@ static int start_telemetry(struct agent *agent)
 /* ---- Start and end ---- */
 
 /*
- * Goes on from where the agent before us has stopped. False: it cannot, and the intake is not to be used. Either
- * way the checkpoint is gone before anything is read from the ring: what is read makes it out of date.
+ * Goes on from where the agent before us has stopped, if it has left a checkpoint: *@resumed. An error: it cannot,
+ * and the intake is not to be used. Either way the checkpoint is gone before anything is read from the ring: what
+ * is read makes it out of date.
  */
-static bool resume(struct agent *agent)
+static int resume(struct agent *agent, bool *resumed)
 {
 	struct blob state = {0};
 	int err = pin_get_bytes(agent->pin, CHECKPOINT, &state);
 	uint64_t open = 0;
 
+	if (err == -ENOENT)
+		return 0;
 	if (!err)
 		err = intake_load(agent->intake, blob_bytes(&state), clock_now(), &open);
 	blob_free(&state);
 	pin_remove(agent->pin, CHECKPOINT);
-	if (err && err != -ENOENT) {
+	if (err)
 		log_error("cannot go on from the checkpoint of the agent before: %s",
 			  err == -EPROTONOSUPPORT ? "it is of another version of otel-bpf" :
 			  err == -EBADMSG	  ? "it is damaged" :
 						    strerror(-err));
-		return false;
-	}
-	if (open)
+	else if (open)
 		log_info("%" PRIu64 " open spans are taken over", open);
-	return true;
+	*resumed = !err;
+	return err;
 }
 
 /* Each file that is attached to takes some; what is launched has its own limit by now. */
@@ -382,6 +403,7 @@ static int start(struct agent *agent)
 		.stack_names = {on_stack, agent},
 		.texts = {on_text, agent},
 	};
+	bool resumed = false;
 	int err = settings_new(agent->options->settings, &agent->settings);
 
 	if (err)
@@ -402,15 +424,24 @@ static int start(struct agent *agent)
 		return err;
 	capture_sample(agent->capture, settings_sampling(agent->settings));
 	capture_tracers(agent->capture, &intake.tracers);
-	err = pipeline_new(&agent->options->pipeline, &agent->pipeline);
+	if (agent->pin)
+		err = custody_new(agent->pin, capture_consumed(agent->capture), &agent->custody);
+	if (err) {
+		log_error("cannot keep a journal in %s: %s", agent->options->pin, strerror(-err));
+		return err;
+	}
+	err = pipeline_new(&agent->options->pipeline, agent->custody ? custody_exporters(agent->custody) : NULL,
+			   &agent->pipeline);
 	if (err)
 		return err;
 	intake.exporters = pipeline_exporters(agent->pipeline);
 	agent->intake = intake_new(&intake);
-	if (agent->intake && agent->pin && !resume(agent)) {
+	if (agent->intake && agent->pin && resume(agent, &resumed)) {
 		intake_free(agent->intake);
 		agent->intake = intake_new(&intake);
 	}
+	if (agent->intake && agent->custody)
+		custody_begin(agent->custody, agent->intake, resumed, agent->pipeline);
 	agent->stacks = stacks_new();
 	agent->images = images_new(agent->capture);
 	agent->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -463,6 +494,7 @@ void agent_free(struct agent *agent)
 	discovery_free(agent->discovery);
 	images_free(agent->images);
 	pipeline_free(agent->pipeline);
+	custody_free(agent->custody);
 	look_free(agent->look);
 	stacks_free(agent->stacks);
 	intake_free(agent->intake);
@@ -629,8 +661,12 @@ static void finish(struct agent *agent)
 {
 	struct overview overview;
 
+	if (agent->custody)
+		custody_done(agent->custody);
 	pipeline_stop(agent->pipeline, STOP_MS);
 	telemetry_finish(agent->telemetry, METRICS_MS);
+	if (agent->custody)
+		custody_end(agent->custody);
 	agent_overview(agent, &overview);
 	report_say(&overview, agent->options->verbose);
 }

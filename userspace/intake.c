@@ -812,6 +812,16 @@ int intake_load(struct intake *intake, struct bytes data, uint64_t now, uint64_t
 	return checkpoint_load(&intake->processes, intake->assembler, data, now, open);
 }
 
+void intake_known(struct intake *intake, const struct process_id *id, uint64_t buffer_id, uint64_t end,
+		  uint64_t started)
+{
+	struct process *process = detect_alive(id) ? get_process(intake, id, intake->now) : NULL;
+	struct stream *stream = process ? process_stream(&intake->processes, process, buffer_id) : NULL;
+
+	if (stream && stream->expected == UINT64_MAX)
+		accounting_begin(stream, end, started);
+}
+
 size_t intake_open(const struct intake *intake)
 {
 	return assembler_open(intake->assembler);

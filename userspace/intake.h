@@ -114,6 +114,13 @@ int intake_save(struct intake *intake, struct blob *out);
  */
 int intake_load(struct intake *intake, struct bytes data, uint64_t now, uint64_t *open);
 
+/**
+ * What @process had on its buffer @buffer_id up to position @end, with @started spans started until there, was
+ * taken by an agent before: it is not to be taken again.
+ */
+void intake_known(struct intake *intake, const struct process_id *process, uint64_t buffer_id, uint64_t end,
+		  uint64_t started);
+
 /** Spans that are open. */
 size_t intake_open(const struct intake *intake);
 

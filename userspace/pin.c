@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -46,16 +47,36 @@ static int make(const char *path)
 	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }
 
+/* Who was killed is not gone at once. */
+#define WAIT_MS 1000
+#define WAIT_STEP_MS 10
+
+static int lock_soon(int fd)
+{
+	const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000};
+
+	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB); waited += WAIT_STEP_MS) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (waited >= WAIT_MS)
+			return -EBUSY;
+		nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
 /* 0: it is ours; -EAGAIN: it was removed meanwhile. */
 static int lock(struct pin *pin)
 {
 	struct stat locked, named;
+	int err;
 
 	pin->fd = open(pin->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pin->fd < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
-	if (flock(pin->fd, LOCK_EX | LOCK_NB))
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	err = lock_soon(pin->fd);
+	if (err)
+		return err;
 	if (fstat(pin->fd, &locked))
 		return -errno;
 	if (stat(pin->path, &named) || named.st_ino != locked.st_ino ||

@@ -11,12 +11,11 @@
 #include "log.h"
 #include "spool.h"
 
-#define MAX_EXPORTERS PIPELINE_EXPORTERS_MAX
-
 struct pipeline {
 	size_t count;
 	size_t spools;
-	struct exporter *exporters[MAX_EXPORTERS];
+	struct exporter_trace *traces; /* NULL: none */
+	struct exporter *exporters[PIPELINE_EXPORTERS_MAX];
 };
 
 static int new_otlp(const char *url, const char *endpoint, struct sink **out)
@@ -84,6 +83,7 @@ static int start(struct pipeline *pipeline, struct sink *sink, struct spool *spo
 		.retry_initial_ms = 1000,
 		.spool = spool,
 		.spool_after_ms = 1000,
+		.trace = pipeline->traces ? &pipeline->traces[pipeline->count] : NULL,
 	};
 	struct exporter *exporter = exporter_new(sink, &options);
 	int err;
@@ -108,8 +108,8 @@ static int add(struct pipeline *pipeline, char *element, const struct pipeline_o
 
 	if (err || !sink)
 		return err;
-	if (pipeline->count == MAX_EXPORTERS) {
-		log_error("more than %d exporters", MAX_EXPORTERS);
+	if (pipeline->count == PIPELINE_EXPORTERS_MAX) {
+		log_error("more than %d exporters", PIPELINE_EXPORTERS_MAX);
 		err = -E2BIG;
 	}
 	if (!err && options->spool && sink->post)
@@ -135,13 +135,15 @@ static const char *default_list(const char *endpoint)
 	return "console";
 }
 
-int pipeline_new(const struct pipeline_options *options, struct pipeline **out)
+int pipeline_new(const struct pipeline_options *options, struct exporter_trace *traces, struct pipeline **out)
 {
 	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
 	const char *list = options->exporters;
 	char *copy = strdup(list ? list : default_list(options->endpoint)), *rest = copy, *element;
 	int err = pipeline && copy ? 0 : -ENOMEM;
 
+	if (pipeline)
+		pipeline->traces = traces;
 	while (!err && (element = strsep(&rest, ",")))
 		err = add(pipeline, element + strspn(element, " "), options);
 	free(copy);

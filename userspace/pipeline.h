@@ -31,9 +31,10 @@ struct pipeline_options {
  * OTEL_EXPORTER_OTLP_TRACES_ENDPOINT as it is, or OTEL_EXPORTER_OTLP_ENDPOINT with /v1/traces, or
  * http://localhost:4318/v1/traces. With several "otlp", the second has its spool in the
  * directory 2 in that of the first, and so on.
+ * @traces: PIPELINE_EXPORTERS_MAX of them, which outlive it, or NULL; see exporter.h.
  * Returns 0, or a negative errno after saying why.
  */
-int pipeline_new(const struct pipeline_options *options, struct pipeline **out);
+int pipeline_new(const struct pipeline_options *options, struct exporter_trace *traces, struct pipeline **out);
 
 /** How many exporters there are: so many slots the accounts of processes need. */
 size_t pipeline_exporters(const struct pipeline *pipeline);

@@ -510,6 +510,40 @@ static void a_sink_that_hangs_is_interrupted_at_the_deadline(void **state)
 	assert_true(now_ms() - began >= 49 && now_ms() - began < 1000);
 }
 
+static void what_is_gone_and_what_is_under_way_can_be_seen_from_outside(void **state)
+{
+	struct exporter_options options = defaults;
+	struct exporter_trace trace = {0};
+	struct exporter *exporter;
+	struct fake fake;
+
+	(void)state;
+	options.trace = &trace;
+	fake_init(&fake);
+	fake.hangs = true;
+	exporter = start(&fake, &options);
+	submit(exporter, 3, 0);
+	await(&fake, &fake.writes, 1);
+	assert_int_equal(trace.state, 3);
+	submit(exporter, 2, 0);
+	assert_int_equal(trace.state, 3);
+	finish(exporter, &fake, 50);
+	assert_int_equal(trace.state, 5 * (EXPORTER_TRACE_UNDER_WAY + 1));
+	assert_int_equal(trace.dropped, 5);
+
+	trace = (struct exporter_trace){0};
+	fake_init(&fake);
+	fake.rejects = 1;
+	options.queue_bytes = 3000;
+	exporter = start(&fake, &options);
+	submit(exporter, 1, 0);
+	await(&fake, &fake.spans, 1);
+	submit(exporter, 1, 100000);
+	finish(exporter, &fake, 1000);
+	assert_int_equal(trace.state, 2 * (EXPORTER_TRACE_UNDER_WAY + 1));
+	assert_int_equal(trace.dropped, 2);
+}
+
 static void a_sink_may_ask_to_be_flushed_again(void **state)
 {
 	struct exporter *exporter;
@@ -656,6 +690,7 @@ int main(void)
 		cmocka_unit_test(stopping_during_a_try_that_fails_tries_once_more),
 		cmocka_unit_test(stopping_takes_no_longer_than_its_deadline),
 		cmocka_unit_test(a_sink_that_hangs_is_interrupted_at_the_deadline),
+		cmocka_unit_test(what_is_gone_and_what_is_under_way_can_be_seen_from_outside),
 		cmocka_unit_test(a_sink_may_ask_to_be_flushed_again),
 		cmocka_unit_test(an_idle_exporter_does_not_wake_up),
 		cmocka_unit_test(the_books_balance_under_load_from_several_threads),
