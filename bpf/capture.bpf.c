@@ -201,54 +201,6 @@ static __always_inline bool may_note(__u32 tgid)
 	return process->noted++ < NOTED_MAX;
 }
 
-/*
- * Of a buffer that could not be copied, how much was in it; @reason LOSSES: it was.
- *
- * The agent takes notes away at any time, and the memory of one may be somebody else's a moment later:
- * a note is never changed where it lies, but replaced. If the agent takes the old one meanwhile, the
- * losses in it are told twice; the positions and counts, which are absolute, are right nevertheless.
- */
-static __noinline int count_loss(const struct process_id *process, const struct otel_buffer *buffer,
-				 __u32 reason, __u64 size)
-{
-	struct otel_buffer header = {};
-	struct loss_note note = {}, *old;
-	struct loss_key key = {};
-	__u64 spans;
-
-	if (!process || reason >= LOSSES)
-		return 0;
-	key.process = *process;
-	/* A flush of a size that no buffer has is of no buffer. */
-	if (reason != LOSS_REFUSED && !bpf_probe_read_user(&header, sizeof(header), buffer) &&
-	    header.magic == OTEL_BUFFER_MAGIC)
-		key.buffer_id = header.buffer_id;
-	spans = header.started - header.started_before;
-	if (spans > OTEL_FLUSH_MAX / sizeof(struct otel_start))
-		spans = 0; /* a lie */
-	old = bpf_map_lookup_elem(&losses, &key);
-	if (!old && key.buffer_id && !may_note(process->pid)) {
-		key.buffer_id = 0;
-		old = bpf_map_lookup_elem(&losses, &key);
-	}
-	if (old) {
-		note = *old;
-	} else {
-		note.position = header.position;
-		note.started_before = header.started_before;
-	}
-	note.flushes[reason] += 1;
-	note.bytes[reason] += size;
-	note.spans[reason] += spans;
-	note.end = header.position + header.committed;
-	note.started = header.started;
-	note.not_sampled = header.not_sampled;
-	note.dropped_starts = header.dropped_starts;
-	if (bpf_map_update_elem(&losses, &key, &note, BPF_ANY))
-		__sync_fetch_and_add(&losses_unknown, spans);
-	return 0;
-}
-
 /* The beginning of struct otel_buffer that tells whether its owner has handed it over meanwhile. */
 struct stamp {
 	__u64 buffer_id; /* another one: it has ended, and the buffer is somebody else's */
@@ -269,6 +221,75 @@ _Static_assert(__builtin_offsetof(struct otel_buffer, committed) ==
 static __always_inline bool read_stamp(const void *buffer, struct stamp *stamp)
 {
 	return !bpf_probe_read_user(stamp, sizeof(*stamp), buffer + offsetof(struct otel_buffer, buffer_id));
+}
+
+/* Its counts. */
+struct tally {
+	__u64 started;
+	__u64 not_sampled;
+	__u64 dropped;
+	__u64 dropped_starts;
+	__u64 started_before;
+};
+_Static_assert(__builtin_offsetof(struct otel_buffer, started_before) ==
+		       __builtin_offsetof(struct otel_buffer, started) +
+			       __builtin_offsetof(struct tally, started_before),
+	       "ABI");
+_Static_assert(__builtin_offsetof(struct otel_buffer, dropped_starts) ==
+		       __builtin_offsetof(struct otel_buffer, started) +
+			       __builtin_offsetof(struct tally, dropped_starts),
+	       "ABI");
+
+/*
+ * Of a buffer that could not be copied, how much was in it; @reason LOSSES: it was.
+ *
+ * The agent takes notes away at any time, and the memory of one may be somebody else's a moment later:
+ * a note is never changed where it lies, but replaced. If the agent takes the old one meanwhile, the
+ * losses in it are told twice; the positions and counts, which are absolute, are right nevertheless.
+ */
+static __noinline int count_loss(const struct process_id *process, const struct otel_buffer *buffer,
+				 __u32 reason, __u64 size)
+{
+	/* Not all of the header: kernels before 6.13 have 512 bytes of stack for all calls. */
+	struct stamp header = {};
+	struct tally tally = {};
+	struct loss_note note = {}, *old;
+	struct loss_key key = {};
+	__u32 magic = 0;
+	__u64 spans;
+
+	if (!process || reason >= LOSSES)
+		return 0;
+	key.process = *process;
+	/* A flush of a size that no buffer has is of no buffer. */
+	if (reason != LOSS_REFUSED && read_stamp(buffer, &header) &&
+	    !bpf_probe_read_user(&tally, sizeof(tally), &buffer->started) &&
+	    !bpf_probe_read_user(&magic, sizeof(magic), &buffer->magic) && magic == OTEL_BUFFER_MAGIC)
+		key.buffer_id = header.buffer_id;
+	spans = tally.started - tally.started_before;
+	if (spans > OTEL_FLUSH_MAX / sizeof(struct otel_start))
+		spans = 0; /* a lie */
+	old = bpf_map_lookup_elem(&losses, &key);
+	if (!old && key.buffer_id && !may_note(process->pid)) {
+		key.buffer_id = 0;
+		old = bpf_map_lookup_elem(&losses, &key);
+	}
+	if (old) {
+		note = *old;
+	} else {
+		note.position = header.position;
+		note.started_before = tally.started_before;
+	}
+	note.flushes[reason] += 1;
+	note.bytes[reason] += size;
+	note.spans[reason] += spans;
+	note.end = header.position + header.committed;
+	note.started = tally.started;
+	note.not_sampled = tally.not_sampled;
+	note.dropped_starts = tally.dropped_starts;
+	if (bpf_map_update_elem(&losses, &key, &note, BPF_ANY))
+		__sync_fetch_and_add(&losses_unknown, spans);
+	return 0;
 }
 
 static __always_inline bool moved(const void *buffer, const struct stamp *before)
@@ -367,22 +388,19 @@ static __noinline int take(const void *buffer, __u64 size, const struct source *
 }
 
 /*
- * The same for one that its owner may be writing to. If it is @running, it may end at any time and give
- * the memory back, having handed over what was in it.
+ * The same for one that its owner may be writing to, but for the counting: returns enum loss. If it is
+ * @running, it may end at any time and give the memory back, having handed over what was in it.
  */
 static __noinline int take_walked(const void *buffer, const struct stamp *stamp, const struct source *source,
 				  bool running)
 {
-	__u64 size;
 	__u32 reason;
 
 	if (!source || !stamp)
-		return 0;
-	size = sizeof(struct otel_buffer) + stamp->committed;
-	reason = copy(EVENT_FLUSH, buffer, size, source, ring_reserve, stamp);
-	if (running && reason == LOSS_UNREADABLE)
-		return 0;
-	return count_loss(&source->id, buffer, reason, size);
+		return LOSSES;
+	reason = copy(EVENT_FLUSH, buffer, sizeof(struct otel_buffer) + stamp->committed, source, ring_reserve,
+		      stamp);
+	return running && reason == LOSS_UNREADABLE ? LOSSES : (int)reason;
 }
 
 /*
@@ -695,6 +713,7 @@ static long take_thread(const void *map, const void *key, const void *value, str
 	struct thread_head thread;
 	__u64 at = walk->thread;
 	struct stamp stamp;
+	__u32 reason;
 
 	if (!at) {
 		if (walk->bucket >= OTEL_ANCHOR_BUCKETS)
@@ -716,8 +735,9 @@ static long take_thread(const void *map, const void *key, const void *value, str
 		if (!buffer || !read_stamp(buffer, &stamp) || stamp.committed > OTEL_FLUSH_MAX ||
 		    !worth(buffer, &stamp))
 			continue;
-		take_walked(buffer, &stamp, &walk->source,
-			    walk->running && thread.owner != walk->running);
+		reason = (__u32)take_walked(buffer, &stamp, &walk->source,
+					    walk->running && thread.owner != walk->running);
+		count_loss(&walk->source.id, buffer, reason, sizeof(struct otel_buffer) + stamp.committed);
 	}
 	return walk->owner != 0;
 }
@@ -758,7 +778,7 @@ static __always_inline __u64 thread_pointer(void)
 }
 
 /* Of a process that is going: what was there for the agent to find, and can it be read? */
-static __noinline int take_last(const struct source *source, __u64 anchor, __u64 owner, __u64 running)
+static __always_inline int take_last(const struct source *source, __u64 anchor, __u64 owner, __u64 running)
 {
 	__u32 magic = 0;
 
