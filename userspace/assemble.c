@@ -31,6 +31,7 @@ struct assembler {
 	size_t n;
 	size_t n_started;
 	size_t memory;
+	struct list holders[64]; /* processes, by the binary logarithm of the memory they hold */
 	uint64_t secret;
 	struct open_span *last; /* touched: the next record is most often for the same */
 	struct list used;
@@ -70,6 +71,8 @@ struct assembler *assembler_new(const struct intake_options *options, struct int
 	as->secret = hash_secret();
 	as->room = buckets_for(as->options.max_open);
 	list_init(&as->used);
+	for (size_t i = 0; i < sizeof(as->holders) / sizeof(*as->holders); i++)
+		list_init(&as->holders[i]);
 	list_init(&as->waiting);
 	list_init(&as->unstarted);
 	as->buckets = calloc(as->room, sizeof(struct open_span *));
@@ -107,6 +110,26 @@ static struct open_span *find(struct assembler *as, struct process *process, uin
 
 static void finish(struct assembler *as, struct open_span *span);
 
+static unsigned rank(size_t memory)
+{
+	return 63u - (unsigned)__builtin_clzll(memory | 1);
+}
+
+/* A span of the process takes @memory bytes, no longer what it took before. */
+static void set_memory(struct assembler *as, struct open_span *span, size_t memory)
+{
+	struct process *process = span->process;
+	size_t before = process->open_memory;
+
+	as->memory += memory - span->memory;
+	process->open_memory += memory - span->memory;
+	span->memory = memory;
+	if (!process->open_memory)
+		list_remove(&process->holders);
+	else if (!before || rank(before) != rank(process->open_memory))
+		list_move(&as->holders[rank(process->open_memory)], &process->holders);
+}
+
 /* Takes it out of all lists. The memory is kept for another, or freed. */
 static void discard(struct assembler *as, struct open_span *span)
 {
@@ -120,7 +143,7 @@ static void discard(struct assembler *as, struct open_span *span)
 	list_remove(&span->waiting);
 	span->process->n_open--;
 	as->n--;
-	as->memory -= span->memory;
+	set_memory(as, span, 0);
 	span->process->books->counts[BOOK_OPEN] -= span->started;
 	as->n_started -= span->started;
 	if (as->last == span)
@@ -162,26 +185,38 @@ static void evict(struct assembler *as, struct open_span *span)
 }
 
 /*
- * What may be no span at all goes first. One process that leaves all its spans open must not push out
- * those of all others.
+ * Of the process that holds the most, give or take a half, the span that was touched longest ago,
+ * or what may be no span at all: who leaves all its spans open pushes out its own.
  */
-static void make_room(struct assembler *as, struct process *process)
+static void evict_one(struct assembler *as)
 {
-	if (as->n < as->options.max_open)
-		return;
-	if (!list_empty(&as->unstarted))
-		evict(as, list_entry(as->unstarted.next, struct open_span, waiting));
-	else if (process->n_open > as->options.max_open / 2)
-		evict(as, list_entry(process->open.next, struct open_span, sibling));
-	else
-		evict(as, list_entry(as->used.next, struct open_span, used));
+	struct open_span *unstarted =
+		list_empty(&as->unstarted)
+			? NULL
+			: list_entry(as->unstarted.next, struct open_span, waiting);
+	unsigned i = rank(as->memory);
+	struct process *process;
+
+	while (i && list_empty(&as->holders[i]))
+		i--;
+	process = list_entry(as->holders[i].next, struct process, holders);
+	evict(as, unstarted && unstarted->process == process
+			  ? unstarted
+			  : list_entry(process->open.next, struct open_span, sibling));
 }
 
-static struct open_span *add(struct assembler *as, struct process *process, uint64_t id)
+static void make_room(struct assembler *as)
+{
+	if (as->n >= as->options.max_open)
+		evict_one(as);
+}
+
+static struct open_span *add(struct assembler *as, struct process *process, uint64_t id,
+			     uint64_t now)
 {
 	struct open_span *span, **head;
 
-	make_room(as, process);
+	make_room(as);
 	span = as->spares;
 	if (span) {
 		as->spares = span->next_hash;
@@ -192,6 +227,7 @@ static struct open_span *add(struct assembler *as, struct process *process, uint
 			return NULL;
 	}
 	span->id = id;
+	span->touched = now;
 	span->process = process;
 	span->limits = &as->limits;
 	span->last_event = SIZE_MAX;
@@ -203,11 +239,13 @@ static struct open_span *add(struct assembler *as, struct process *process, uint
 	list_add(&process->open, &span->sibling);
 	process->n_open++;
 	as->n++;
+	set_memory(as, span, sizeof(*span));
 	return span;
 }
 
-static void touch(struct assembler *as, struct open_span *span)
+static void touch(struct assembler *as, struct open_span *span, uint64_t now)
 {
+	span->touched = now;
 	if (as->last == span)
 		return;
 	as->last = span;
@@ -218,12 +256,9 @@ static void touch(struct assembler *as, struct open_span *span)
 /* Once a record is in: what it takes, which may be too much for all of us. */
 static void weigh(struct assembler *as, struct open_span *span)
 {
-	size_t memory = open_memory(span) + sizeof(*span);
-
-	as->memory += memory - span->memory;
-	span->memory = memory;
+	set_memory(as, span, open_memory(span) + sizeof(*span));
 	while (as->memory > ASSEMBLER_BYTES_MAX)
-		evict(as, list_entry(as->used.next, struct open_span, used));
+		evict_one(as);
 }
 
 static void wait_for_more(struct assembler *as, struct open_span *span, uint64_t now)
@@ -350,8 +385,11 @@ static void finish(struct assembler *as, struct open_span *span)
 	merge(as, span);
 	if (as->left_out)
 		find_parent(as, span);
-	/* Nobody counts what others wrote: a hole in the process's streams may have held some. */
-	if (span->shared && span->process_gaps != span->process->gaps)
+	/*
+	 * Nobody counts what others wrote, or what was written to a span without an end: a hole in
+	 * the process's streams may have held some.
+	 */
+	if ((span->shared || !span->ended) && span->process_gaps != span->process->gaps)
 		span->damaged = true;
 	pieces_missing = !open_complete(span) || span->damaged;
 	if (pieces_missing) {
@@ -451,6 +489,14 @@ void assembler_tick(struct assembler *as, uint64_t now)
 {
 	finish_late(as, &as->waiting, now);
 	finish_late(as, &as->unstarted, now);
+	while (!list_empty(&as->used)) {
+		struct open_span *span = list_entry(as->used.next, struct open_span, used);
+
+		if (span->touched + FORGOTTEN_NS > now)
+			return;
+		span->damaged = true;
+		cut(as, span, span->touched);
+	}
 }
 
 void assembler_finish(struct assembler *as, uint64_t now)
@@ -537,7 +583,7 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 		goto rejected;
 	}
 	if (!span)
-		span = add(as, process, record->span_id);
+		span = add(as, process, record->span_id, now);
 	if (!span)
 		goto no_memory;
 	if (start.fixed.flags & OTEL_START_HAS_SCOPE)
@@ -563,7 +609,7 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 	else
 		list_remove(&span->waiting);
 	if (!finish_if_complete(as, span)) {
-		touch(as, span);
+		touch(as, span, now);
 		weigh(as, span);
 	}
 	return verdict_result(as, &verdict, why);
@@ -591,7 +637,7 @@ static void end_span(struct assembler *as, struct open_span *span, struct stream
 	if (finish_if_complete(as, span))
 		return;
 	wait_for_more(as, span, now);
-	touch(as, span);
+	touch(as, span, now);
 	weigh(as, span);
 }
 
@@ -611,7 +657,7 @@ static int feed_end(struct assembler *as, struct process *process, struct stream
 		return 0;
 	}
 	if (!span) {
-		span = add(as, process, record->span_id);
+		span = add(as, process, record->span_id, now);
 		if (!span)
 			return 0;
 		set_offset(as, span, now);
@@ -689,7 +735,7 @@ static int operate(struct assembler *as, struct process *process, struct stream 
 	else
 		orphan = !span && !(operation->flags & OTEL_RECORD_TIMED);
 	if (!orphan && !span) {
-		span = add(as, process, span_id);
+		span = add(as, process, span_id, now);
 		orphan = !span;
 		if (span) {
 			set_offset(as, span, now);
@@ -708,7 +754,7 @@ static int operate(struct assembler *as, struct process *process, struct stream 
 	if (operation->flags & OTEL_RECORD_COUNTED)
 		add_carried(span, &verdict.carried);
 	if (!finish_if_complete(as, span)) {
-		touch(as, span);
+		touch(as, span, now);
 		weigh(as, span);
 	}
 	return verdict_result(as, &verdict, why);
@@ -771,7 +817,7 @@ int assembler_load(struct assembler *as, struct process *process, struct unpack 
 
 	if (unpack->failed || find(as, process, id))
 		return -EBADMSG;
-	span = add(as, process, id);
+	span = add(as, process, id, now);
 	if (!span)
 		return -ENOMEM;
 	open_load(span, unpack, scope);

@@ -22,15 +22,18 @@
 /* The same for a START. On a busy machine a thread that holds one may be late, and its span is lost. */
 #define LINGER_START_NS UINT64_C(10000000000)
 
+/* A span of which nothing was heard for so long has been forgotten by those who should end it. */
+#define FORGOTTEN_NS (UINT64_C(24) * 3600 * 1000000000)
+
 /* What all open spans together may take. */
 #define ASSEMBLER_BYTES_MAX ((size_t)256 << 20)
 
 struct assembler;
 
 /**
- * Creates one that keeps at most @options->max_open spans open; the span that was touched longest
- * ago makes room for a new one, and is counted in @counts, as is all else. Both must outlive it.
- * Returns NULL and sets errno (ENOMEM). Free with assembler_free().
+ * Creates one that keeps at most @options->max_open spans open; of the process that holds the most,
+ * the span that was touched longest ago makes room for a new one, and is counted in @counts, as is
+ * all else. Both must outlive it. Returns NULL and sets errno (ENOMEM). Free with assembler_free().
  */
 struct assembler *assembler_new(const struct intake_options *options, struct intake_counts *counts);
 
@@ -51,7 +54,7 @@ void assembler_exception(struct assembler *as, struct process *process, struct s
 /** Finishes all spans of a process that has ended at @now (of CLOCK_MONOTONIC of the host). */
 void assembler_end(struct assembler *as, struct process *process, uint64_t now);
 
-/** Finishes what has waited long enough for late records. */
+/** Finishes what has waited long enough for late records, and what was forgotten. */
 void assembler_tick(struct assembler *as, uint64_t now);
 
 /** Finishes every span, as incomplete if it has not ended. */

@@ -11,7 +11,7 @@
 #define VERSION 1
 
 /* A reminder for who gives one of them another field: what becomes of that over a restart is said here. */
-_Static_assert(sizeof(struct process) == 464, "save_process() and load_process() have all fields");
+_Static_assert(sizeof(struct process) == 488, "save_process() and load_process() have all fields");
 _Static_assert(sizeof(struct stream) == 224, "save_stream() and load_stream() have all fields");
 
 struct header {

@@ -35,6 +35,7 @@ struct open_span {
 	struct list waiting; /* those with a deadline */
 	struct process *process;
 	uint64_t deadline; /* 0: none */
+	uint64_t touched;  /* when its last record came */
 	size_t memory;	   /* as counted */
 	uint64_t records;  /* that would be orphans if no START came */
 	const struct limits *limits;

@@ -6,7 +6,7 @@
 #include "wire.h"
 
 /* A reminder for who gives it another field: what becomes of that over a restart is said here. */
-_Static_assert(sizeof(struct open_span) == 552, "open_save() and open_load() have all fields");
+_Static_assert(sizeof(struct open_span) == 560, "open_save() and open_load() have all fields");
 
 /* ---- Attributes ----------------------------------------------------------------------------- */
 

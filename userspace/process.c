@@ -82,6 +82,7 @@ struct process *process_add(struct processes *processes, const struct process_id
 	it->exit_status = -1;
 	list_init(&it->streams);
 	list_init(&it->open);
+	list_init(&it->holders);
 	head = bucket(processes, id->pid);
 	it->next_hash = *head;
 	*head = it;
@@ -107,6 +108,18 @@ static void forget_words(struct process *process)
 	blob_free(&process->environment);
 }
 
+/* Rare: it has to say as much again before it happens to it again. */
+static struct process *most_words(struct processes *processes, struct process *most)
+{
+	struct list *lists[] = {&processes->living, &processes->ended};
+
+	for (size_t i = 0; i < 2; i++)
+		for (struct list *it = lists[i]->next; it != lists[i]; it = it->next)
+			if (list_entry(it, struct process, order)->words > most->words)
+				most = list_entry(it, struct process, order);
+	return most;
+}
+
 void process_weigh(struct processes *processes, struct process *process)
 {
 	size_t words = process->scopes.memory + process->environment.room +
@@ -118,8 +131,9 @@ void process_weigh(struct processes *processes, struct process *process)
 	process->words = words;
 	if (processes->words <= WORDS_MAX)
 		return;
+	process = most_words(processes, process);
 	forget_words(process);
-	processes->words -= words;
+	processes->words -= process->words;
 	process->words = 0;
 }
 

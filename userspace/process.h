@@ -31,6 +31,8 @@ struct process {
 	size_t n_streams;
 	struct list open; /* struct open_span, least recently touched first */
 	size_t n_open;
+	size_t open_memory;  /* bytes that they take */
+	struct list holders; /* of those that hold about as much */
 	uint64_t gaps;
 	struct clock_shift shift;
 	struct facts facts;
@@ -92,7 +94,7 @@ void process_touch(struct processes *processes, struct process *process, uint64_
 
 /**
  * Weighs what the process says of itself: scopes, environment, resource. If all processes say too
- * much, what this one said is forgotten.
+ * much, what the one that said the most has said is forgotten.
  */
 void process_weigh(struct processes *processes, struct process *process);
 

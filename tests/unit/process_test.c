@@ -104,6 +104,25 @@ static void a_name_that_people_read_is_printable(void **state)
 	assert_string_equal(text, "a?[31m-");
 }
 
+static void who_said_the_most_is_forgotten_when_all_say_too_much(void **state)
+{
+	const struct process_id modest = {.pid = 1, .start_time = 1},
+				loud = {.pid = 2, .start_time = 1};
+	static const char said[] = "OTEL_SERVICE_NAME=modest";
+	struct process *one, *two;
+
+	(void)state;
+	one = process_add(&all, &modest);
+	two = process_add(&all, &loud);
+	assert_int_equal(blob_reserve(&two->environment, WORDS_MAX), 0);
+	process_weigh(&all, two);
+	assert_int_equal(blob_append(&one->environment, said, sizeof(said)), 0);
+	process_weigh(&all, one);
+	assert_int_equal(one->environment.size, sizeof(said));
+	assert_int_equal(two->words, 0);
+	assert_true(all.words < 4096);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void)
@@ -114,6 +133,7 @@ int main(void)
 		TEST(streams_belong_to_their_process),
 		TEST(the_stream_that_is_silent_the_longest_makes_room),
 		TEST(a_name_that_people_read_is_printable),
+		TEST(who_said_the_most_is_forgotten_when_all_say_too_much),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may keep how much for how long: spans that nobody ends, and whose loss it is. */
+#include "fixture.h"
+
+#include "../../userspace/assemble.h"
+
+static void who_holds_the_most_makes_room(void **state)
+{
+	(void)state;
+	/* Neither has more than half of all. */
+	two.process.pid--;
+	for (uint64_t i = 0; i < 20; i++)
+		producer_start(&two, SPAN + i, "modest", NULL);
+	producer_flush(&two, intake);
+	for (uint64_t i = 0; i < 45; i++)
+		producer_start(&one, SPAN + i, "a", NULL);
+	producer_flush(&one, intake);
+	one.process.pid++;
+	for (uint64_t i = 0; i < 45; i++)
+		producer_start(&one, SPAN + i, "b", NULL);
+	one.header.buffer_id = 3;
+	one.header.position = one.header.started = one.header.started_before = 0;
+	producer_flush(&one, intake);
+	assert_int_equal(counted().books[BOOK_TABLE_FULL], 10);
+	for (uint64_t i = 0; i < 20; i++)
+		producer_end(&two, SPAN + i, NOW + 1, 0, 0, 0, 0);
+	producer_flush(&two, intake);
+	assert_int_equal(out.n, 20);
+	assert_text(out.spans[0]->name, "modest");
+}
+
+static void a_span_that_was_forgotten_is_finished_as_incomplete(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN, "forgotten", NULL);
+	producer_flush(&one, intake);
+	intake_tick(intake, NOW + FORGOTTEN_NS - SECOND);
+	assert_int_equal(out.n, 0);
+	intake_tick(intake, NOW + FORGOTTEN_NS);
+	assert_true(is_true(only()->attributes, "otelbpf.incomplete"));
+	/* When it was heard of last, not when that was noticed. */
+	assert_true(only()->end_unix_nano - only()->start_unix_nano < SECOND);
+	assert_int_equal(counted().books[BOOK_INCOMPLETE], 1);
+	/* What comes of it after all is nobody's. */
+	producer_end(&one, SPAN, NOW + FORGOTTEN_NS, 0, 0, 0, 0);
+	producer_flush(&one, intake);
+	assert_int_equal(out.n, 1);
+}
+
+static void a_span_that_is_written_to_is_not_forgotten(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN, "long", NULL);
+	producer_flush(&one, intake);
+	one.event_time = NOW + FORGOTTEN_NS - SECOND;
+	producer_event(&one, SPAN, OTEL_RECORD_TIMED, NOW + 1, "still here", NULL, 0);
+	producer_flush(&one, intake);
+	intake_tick(intake, NOW + FORGOTTEN_NS);
+	assert_int_equal(out.n, 0);
+}
+
+static void a_span_without_an_end_is_incomplete_if_its_process_had_a_gap(void **state)
+{
+	const struct event_exit killed = {.status = 9};
+
+	(void)state;
+	producer_start(&one, SPAN, "open", NULL);
+	producer_flush(&one, intake);
+	/* Its end may have been in there. */
+	two.header.position = 800;
+	producer_start(&two, SPAN + 1, "after the gap", NULL);
+	producer_flush(&two, intake);
+	two.header.position += 800;
+	producer_start(&two, SPAN + 2, "another", NULL);
+	producer_flush(&two, intake);
+	producer_life(&one, intake, EVENT_EXIT, &killed, sizeof(killed));
+	assert_int_equal(out.n, 3);
+	assert_true(is_true(out.spans[0]->attributes, "otelbpf.cut_short"));
+	assert_true(is_true(out.spans[0]->attributes, "otelbpf.incomplete"));
+	/* Nothing is missing since it was started. */
+	assert_false(is_true(out.spans[2]->attributes, "otelbpf.incomplete"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(who_holds_the_most_makes_room),
+		TEST(a_span_that_was_forgotten_is_finished_as_incomplete),
+		TEST(a_span_that_is_written_to_is_not_forgotten),
+		TEST(a_span_without_an_end_is_incomplete_if_its_process_had_a_gap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
