@@ -66,7 +66,8 @@ for check in $(sed -n 's/.*vm\.checks=\([a-z_,]*\).*/\1/p' /proc/cmdline | tr , 
 		digest load
 		;;
 	preempt)
-		options="--ring-size 64M"
+		# A process may have half of it.
+		options="--ring-size 256M"
 		under preempt /otel-bpf/smoke load 100000 4
 		digest preempt
 		;;
