@@ -312,9 +312,7 @@ int link_check(struct bytes body, struct link_fields *out, const char **why)
 		return bad(why, "broken link");
 	if (out->trace_id.size != 16 || out->span_id.size != 8)
 		return bad(why, "link without ids");
-	/* A link to nowhere still says something if something is attached to it. */
-	if ((is_zero(out->trace_id) || is_zero(out->span_id)) && !out->attributes &&
-	    !out->tracestate.size)
-		return bad(why, "link to nowhere");
+	out->empty = (is_zero(out->trace_id) || is_zero(out->span_id)) && !out->attributes &&
+		     !out->tracestate.size;
 	return 0;
 }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "span.h"
@@ -65,6 +66,7 @@ struct link_fields {
 	uint64_t dropped;
 	uint32_t flags;
 	size_t attributes; /* fields 4, not looked into yet */
+	bool empty;	   /* leads nowhere and says nothing: OpenTelemetry ignores such links */
 };
 
 /** Both return 0 or -EBADMSG, and *@why in words. */

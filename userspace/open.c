@@ -307,6 +307,8 @@ static void put_link(struct open_span *span, struct bytes body, struct attribute
 		span->dropped_links++;
 		return;
 	}
+	if (link.empty)
+		return;
 	if (tracestate_check(link.tracestate)) {
 		link.tracestate.size = 0;
 		verdict->repaired = true;

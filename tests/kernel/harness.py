@@ -140,7 +140,7 @@ class Event:
 
 
 class Span:
-    def __init__(self, it, resource, scope):
+    def __init__(self, it, resource, scope, schema_url=""):
         self.name = it.get("name", "")
         self.trace = it["traceId"]
         self.id = it["spanId"]
@@ -157,6 +157,11 @@ class Span:
         self.message = it.get("status", {}).get("message", "")
         self.resource = resource
         self.scope = (scope.get("name", ""), scope.get("version", ""))
+        self.scope_attributes = _attributes(scope.get("attributes", []))
+        self.schema_url = schema_url
+        self.links = [(link["traceId"], link["spanId"], _attributes(link.get("attributes", [])))
+                      for link in it.get("links", [])]
+        self.dropped_links = it.get("droppedLinksCount", 0)
 
     def __repr__(self):
         short = {k: v if len(str(v)) < 80 else str(v)[:80] + "..." for k, v in self.attributes.items()}
@@ -176,7 +181,7 @@ def read_spans(path):
         for group in json.loads(line)["resourceSpans"]:
             resource = _attributes(group["resource"]["attributes"])
             for scope in group["scopeSpans"]:
-                spans += [Span(it, resource, scope.get("scope", {})) for it in scope["spans"]]
+                spans += [Span(it, resource, scope.get("scope", {}), scope.get("schemaUrl", "")) for it in scope["spans"]]
     return spans
 
 

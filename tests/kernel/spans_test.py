@@ -78,6 +78,22 @@ def every_span_says_its_tracers_name_and_version(play):
 
 
 @in_c_and_cpp
+def a_tracer_at_file_scope_may_have_attributes(play):
+    span, = play("static_scope").spans
+    equal((span.scope, span.schema_url), (("described", "1"), "https://a.test/1"), "scope")
+    equal(span.scope_attributes, {"flavour": "vegan", "seats": -4, "open": True, "rating": 4.5}, "its attributes")
+
+
+@in_c_and_cpp
+def a_link_that_leads_nowhere_is_kept_if_it_says_something(play):
+    done = play("links_to_nowhere")
+    span, = done.spans
+    equal([(trace.strip("0"), to.strip("0"), attributes) for trace, to, attributes in span.links],
+          [("", "", {"why": "lost"}), ("", "", {"n": 2})], "links")
+    equal((span.dropped_links, done.err), (0, ""), "dropped links, and what the agent says")
+
+
+@in_c_and_cpp
 def sampled_spans_carry_the_sampled_and_random_flags(play):
     equal({s.flags & 0xff for s in play("nesting").spans}, {3}, "W3C trace flags")
 

@@ -226,6 +226,23 @@ static void limits_keep_the_first_and_count_the_rest(void **state)
 	assert_int_equal(attribute(only()->attributes, 9, "k128").size, 0);
 }
 
+static void a_link_that_leads_nowhere_and_says_nothing_is_ignored_not_counted(void **state)
+{
+	uint8_t link[64] = {0}, *end;
+
+	(void)state;
+	end = wire_put_bytes(link, 1, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	end = wire_put_bytes(end, 2, "\0\0\0\0\0\0\0\0", 8);
+	producer_start(&one, SPAN, "a", NULL);
+	producer_put(&one, OTEL_RECORD_LINK, 0, SPAN, NULL, 0, link, (size_t)(end - link));
+	end = wire_put_bytes(end, 3, "a=1", 3);
+	producer_put(&one, OTEL_RECORD_LINK, 0, SPAN, NULL, 0, link, (size_t)(end - link));
+	producer_end(&one, SPAN, NOW + 10, 0, 0, 0, 0);
+	producer_flush(&one, intake);
+	assert_int_equal(count_fields(only()->links, 13), 1);
+	assert_int_equal(only()->dropped_links, 0);
+}
+
 static void a_million_attributes_take_neither_long_nor_much(void **state)
 {
 	char key[16];
@@ -616,6 +633,7 @@ int main(void)
 		TEST(what_never_came_is_counted_as_dropped),
 		TEST(the_last_value_of_a_key_wins_whichever_thread_it_came_from),
 		TEST(limits_keep_the_first_and_count_the_rest),
+		TEST(a_link_that_leads_nowhere_and_says_nothing_is_ignored_not_counted),
 		TEST(a_million_attributes_take_neither_long_nor_much),
 		TEST(an_attribute_without_a_key_is_dropped),
 		TEST(the_status_follows_the_rules),

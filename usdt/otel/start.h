@@ -52,7 +52,17 @@ OTEL_INLINE_ void otel_check_age_(struct otel_writer_ *w, otel_u64 now)
 
 /* ---- Links --------------------------------------------------------------------------------------- */
 
-/* One LINK record for each link in @list. @now: when, if the record must say so, else 0. */
+OTEL_INLINE_ int otel_has_attributes_(const otel_option *list)
+{
+	while (list->type != OTEL_TYPE_END && !otel_is_attribute_(list))
+		list++;
+	return list->type != OTEL_TYPE_END;
+}
+
+/*
+ * One LINK record for each link in @list, but for those that lead nowhere and say nothing. @now: when, if the
+ * record must say so, else 0.
+ */
 OTEL_COLD_ void otel_record_links_(struct otel_writer_ *w, otel_span *span, const otel_option *list,
 				   unsigned flags, otel_u64 now)
 {
@@ -66,6 +76,8 @@ OTEL_COLD_ void otel_record_links_(struct otel_writer_ *w, otel_span *span, cons
 		if (list->type != OTEL_TYPE_LINK)
 			continue;
 		valid = otel_valid_(context);
+		if (!valid && !otel_has_attributes_((const otel_option *)(const void *)list->key))
+			continue;
 		if (valid)
 			link_flags |= context->trace_flags | (context->state & OTEL_CONTEXT_REMOTE ? 0x200u : 0);
 		otel_record_open_(w, OTEL_RECORD_LINK, flags, span->context.span_id, now);

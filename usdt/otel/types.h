@@ -59,17 +59,32 @@ enum otel_type {
 /* Lengths that the compiler does not know are taken only when somebody listens. */
 #define OTEL_UNKNOWN_SIZE_ 0xffffffffu
 
+union otel_value {
+	const void *pointer;
+	otel_u64 integer;
+	double number;
+	void (*function)(void);
+#ifdef __cplusplus
+	/* For constant expressions. */
+	otel_value() = default;
+	constexpr otel_value(const void *it) : pointer(it)
+	{
+	}
+	constexpr otel_value(otel_u64 it) : integer(it)
+	{
+	}
+	constexpr otel_value(double it) : number(it)
+	{
+	}
+#endif
+};
+
 /* An attribute, or an option of a span's start. Made by the functions below only. */
 typedef struct otel_option {
 	const char *key;
 	otel_u32 key_size;
 	otel_u32 type; /* enum otel_type */
-	union {
-		const void *pointer;
-		otel_u64 integer;
-		double number;
-		void (*function)(void);
-	} value;
+	union otel_value value;
 	otel_u64 size; /* of a string or bytes; elements of an array */
 } otel_option;
 
@@ -138,12 +153,44 @@ OTEL_STATIC_ASSERT(sizeof(otel_tracer) == 64, "ABI");
 
 /** The same with the URL of the schema that its telemetry follows. */
 #define OTEL_TRACER_WITH_SCHEMA(tracer_name, tracer_version, tracer_schema_url)                    \
+	OTEL_TRACER_WITH_ATTRIBUTES(tracer_name, tracer_version, tracer_schema_url, (const otel_option *)0)
+
+/**
+ * The same with attributes of the scope: an array of constants, ended by OTEL_ATTRIBUTE_LAST.
+ *
+ *     static const otel_option scope[] = {OTEL_ATTRIBUTE_STR("flavour", "vegan"), OTEL_ATTRIBUTE_LAST};
+ *     static otel_tracer kitchen = OTEL_TRACER_WITH_ATTRIBUTES("kitchen", "1.0.0", "", scope);
+ */
+#define OTEL_TRACER_WITH_ATTRIBUTES(tracer_name, tracer_version, tracer_schema_url, scope_attributes) \
 	{                                                                                          \
-		"" tracer_name, "" tracer_version, "" tracer_schema_url, (const otel_option *)0,   \
+		"" tracer_name, "" tracer_version, "" tracer_schema_url, scope_attributes,         \
 			sizeof("" tracer_name) - 1, sizeof("" tracer_version) - 1,                 \
 			sizeof("" tracer_schema_url) - 1,                                          \
 			OTEL_TRACER_SWITCH_                                                        \
 	}
+
+/** Initialise attributes at file scope, and are constexpr in C++; keys and texts are string literals. */
+#define OTEL_ATTRIBUTE_STR(key, text)                                                              \
+	OTEL_ATTRIBUTE_(key, OTEL_TYPE_STRING, pointer, (const void *)("" text), sizeof("" text) - 1)
+#define OTEL_ATTRIBUTE_INT(key, number)                                                            \
+	OTEL_ATTRIBUTE_(key, OTEL_TYPE_INT, integer, (otel_u64)(long long)(number), 0)
+#define OTEL_ATTRIBUTE_BOOL(key, condition)                                                        \
+	OTEL_ATTRIBUTE_(key, OTEL_TYPE_BOOL, integer, (otel_u64)((condition) ? 1 : 0), 0)
+#define OTEL_ATTRIBUTE_DOUBLE(key, number_)                                                        \
+	OTEL_ATTRIBUTE_(key, OTEL_TYPE_DOUBLE, number, (double)(number_), 0)
+#define OTEL_ATTRIBUTE_LAST OTEL_ATTRIBUTE_("", OTEL_TYPE_END, integer, (otel_u64)0, 0)
+#ifdef __cplusplus
+#define OTEL_ATTRIBUTE_(key, type, member, value, size)                                            \
+	otel_option                                                                                \
+	{                                                                                          \
+		"" key, sizeof("" key) - 1, type, {otel_value(value)}, size                        \
+	}
+#else
+#define OTEL_ATTRIBUTE_(key, type, member, value, size)                                            \
+	{                                                                                          \
+		"" key, sizeof("" key) - 1, type, {.member = value}, size                          \
+	}
+#endif
 
 /**
  * A tracer whose name is known only at run time. Refers to what it is given, which must stay as long as

@@ -30,6 +30,10 @@ static const otel::tracer tracer("objects", "1.2.3");
 static const otel::tracer nameless(nullptr);
 static otel_tracer from_c = OTEL_TRACER("from C", "");
 
+static constexpr otel_option of_the_scope[] = {OTEL_ATTRIBUTE_STR("flavour", "vegan"), OTEL_ATTRIBUTE_INT("seats", 4),
+					       OTEL_ATTRIBUTE_LAST};
+static constexpr otel::tracer described("described", "1", "", of_the_scope);
+
 /* ---- Values ---- */
 
 enum color { red = 7 };
@@ -327,6 +331,11 @@ static void thread_exit()
 static bool counting;
 static int allocations;
 
+static void static_scope()
+{
+	otel::scoped_span span(described, "span");
+}
+
 /* Not in the order in which they were entered. */
 static void in_any_order()
 {
@@ -416,7 +425,7 @@ static const struct {
 	{"values", values},	    {"big", big},	    {"moving", moving},	    {"contexts", contexts},
 	{"times", times},	    {"status", status},	    {"callables", callables}, {"unwinding", unwinding},
 	{"c_frames", c_frames}, {"thread_exit", thread_exit}, {"no_allocations", no_allocations},
-	{"in_any_order", in_any_order},
+	{"in_any_order", in_any_order}, {"static_scope", static_scope},
 };
 
 int main(int argc, char **argv)

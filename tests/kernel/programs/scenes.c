@@ -96,12 +96,34 @@ static void kinds(void)
 	(void)consumer;
 }
 
+/* Without a call that has to come first, also in C. */
+static const otel_option of_the_scope[] = {
+	OTEL_ATTRIBUTE_STR("flavour", "vegan"), OTEL_ATTRIBUTE_INT("seats", -4), OTEL_ATTRIBUTE_BOOL("open", true),
+	OTEL_ATTRIBUTE_DOUBLE("rating", 4.5), OTEL_ATTRIBUTE_LAST,
+};
+static otel_tracer with_attributes = OTEL_TRACER_WITH_ATTRIBUTES("described", "1", "https://a.test/1", of_the_scope);
+
+static void static_scope(void)
+{
+	OTEL_SPAN(span, &with_attributes, "span");
+	(void)span;
+}
+
 static void no_scope(void)
 {
 	OTEL_SPAN(a, &nameless, "nameless tracer");
 	OTEL_SPAN(b, (otel_tracer *)0, "no tracer");
 	(void)a;
 	(void)b;
+}
+
+static void links_to_nowhere(void)
+{
+	otel_context nowhere;
+
+	memset(&nowhere, 0, sizeof(nowhere));
+	OTEL_SPAN(span, &tracer, "span", otel_link(nowhere), otel_link(nowhere, otel_str("why", "lost")));
+	otel_add_links(span, otel_link(nowhere), otel_link(nowhere, otel_int("n", 2)));
 }
 
 /* ---- Attributes ---- */
@@ -522,6 +544,8 @@ static const struct scene {
 	{"detached", detached},
 	{"kinds", kinds},
 	{"no_scope", no_scope},
+	{"static_scope", static_scope},
+	{"links_to_nowhere", links_to_nowhere},
 	{"attributes", attributes},
 	{"numbers", numbers},
 	{"nothing_there", nothing_there},
