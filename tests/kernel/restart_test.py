@@ -179,11 +179,11 @@ def images_are_not_attached_to_twice_and_a_sampler_that_changed_is_taken():
     bpf.attach().stop()
     equal(bpf.pinned(), before, "what is pinned")
     bpf.attach(env={"OTEL_TRACES_SAMPLER": "always_off"}).stop()
-    equal(program.span("off"), 0, "recorded")
+    wait_until(lambda: not program.span("off"), "the kernel to take the old control bits back")
     bpf.attach(env={"OTEL_TRACES_SAMPLER": "always_on"}).stop()
     equal(program.span("on"), 1, "recorded")
     done = bpf.detach()
-    equal([s.name for s in done.spans], ["on"], "spans")
+    one(done.spans, "on")
 
 
 @test
