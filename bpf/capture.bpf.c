@@ -480,6 +480,7 @@ static __always_inline int on_fork_once(struct task_struct *parent, struct task_
 	struct source source = {};
 	struct process_id parent_id = {};
 	struct followed fresh = {}, *before, *follows;
+	struct event_fork *fork;
 	struct event *event;
 
 	parent_id.pid = (__u32)BPF_CORE_READ(parent, tgid);
@@ -512,7 +513,10 @@ static __always_inline int on_fork_once(struct task_struct *parent, struct task_
 		return 0;
 	}
 	fill(event, EVENT_FORK, sizeof(struct event_fork), &source);
-	((struct event_fork *)(event + 1))->parent = parent_id;
+	fork = (struct event_fork *)(event + 1);
+	fork->parent = parent_id;
+	fork->shares_memory = BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm);
+	fork->reserved = 0;
 	bpf_ringbuf_submit(event, wakeup());
 	return 0;
 }

@@ -56,6 +56,9 @@ struct ring_user {
 
 struct event_fork {
 	struct process_id parent;
+	/* The child of vfork() or posix_spawn(): it has no memory of its own before its exec. */
+	otel_u32 shares_memory;
+	otel_u32 reserved;
 };
 
 #define EVENT_NAME_MAX 256

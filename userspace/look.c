@@ -151,12 +151,15 @@ static struct looked_at *find_same(struct look *look, const struct process_id *i
 	return process && !memcmp(&process->id, id, sizeof(*id)) ? process : NULL;
 }
 
-/* A child has what its parent had mapped, at the same places. */
-static void inherit(struct look *look, struct looked_at *child, uint32_t parent_pid)
+/*
+ * A child has what its parent had mapped, at the same places. Where the memory is the parent's, so are the
+ * records in it.
+ */
+static void inherit(struct look *look, struct looked_at *child, const struct event_fork *fork)
 {
-	struct looked_at *parent = *find(look, parent_pid);
+	struct looked_at *parent = *find(look, fork->parent.pid);
 
-	if (!parent)
+	if (!parent || fork->shares_memory)
 		return;
 	child->anchor = parent->anchor;
 	child->image_count = parent->image_count;
@@ -191,8 +194,7 @@ void look_event(struct look *look, const struct event *event)
 		process->anchor = 0;
 		break;
 	case EVENT_FORK:
-		inherit(look, process,
-			((const struct event_fork *)(const void *)(event + 1))->parent.pid);
+		inherit(look, process, (const struct event_fork *)(const void *)(event + 1));
 		break;
 	case EVENT_FLUSH:
 		if (event->size >= sizeof(struct otel_buffer))
