@@ -152,7 +152,7 @@ bench-run: $(BUILD)/otel-bpf $(BENCHES) $(CXX_BENCHES) $(BUILD)/tests/bench/inta
 	$(Q)$(BUILD)/tests/bench/span_cost
 	$(Q)for bench in $(CXX_BENCHES); do $$bench || exit; done
 	$(Q)$(SUDO) $(BUILD)/otel-bpf run --exporter none --ring-size 64M -- $(BUILD)/tests/bench/span_cost
-	$(Q)$(SUDO) env OTEL_TRACES_SAMPLER=always_off $(BUILD)/otel-bpf run --exporter none -- $(BUILD)/tests/bench/span_cost
+	$(Q)$(SUDO) env OTEL_TRACES_SAMPLER=parentbased_always_off $(BUILD)/otel-bpf run --exporter none -- $(BUILD)/tests/bench/span_cost
 	$(Q)$(SUDO) $(BUILD)/otel-bpf run --exporter none --ring-size 1M -- $(BUILD)/tests/bench/overload
 	$(Q)$(BUILD)/tests/bench/intake_bench
 	$(Q)$(SUDO) tests/bench/call_sites.sh $(BUILD)

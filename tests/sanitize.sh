@@ -63,6 +63,7 @@ header_programs() {
 	# shellcheck disable=SC2086 # $flags is a list of words
 	if ! $1 $flags tests/compile/api.c -o "$work/api" 2>"$work/log" ||
 		! $1 $flags tests/interop/producer.c -o "$work/many" -lpthread ||
+		! $1 $flags tests/kernel/programs/sharing.c -o "$work/sharing" -lpthread ||
 		! $1 $flags examples/kitchen/kitchen.c -o "$work/kitchen" -lpthread; then
 		cat "$work/log"
 		skip "programs of $1 with $2" "cannot compile"
@@ -71,6 +72,7 @@ header_programs() {
 	check "all of the API, $1, $2" with_agent "$work/api"
 	check "its spans" python3 tests/compile/spans.py "$work/spans.jsonl" api
 	check "the kitchen, $1, $2" with_agent "$work/kitchen"
+	check "one span in many threads, $1, $2" with_agent "$work/sharing"
 	check "many spans, $1, $2" with_agent "$work/many" 20000 50000
 }
 

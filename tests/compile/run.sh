@@ -102,7 +102,7 @@ spans() {
 	# What an object needs from elsewhere: libc, and nothing without a name of its own.
 	symbols() {
 		c "$@" || return 1
-		nm -u "$out/api.o" | awk '{ print $NF }' | grep -vxE '(_*errno_location|__tls_get_addr|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)|fprintf|stderr|mem(cpy|set|cmp|move|chr)|str(len|cmp|ncmp)|clock_gettime|dl_iterate_phdr|(m|mun)map|madvise|syscall|environ|__cxa_thread_atexit_impl|__dso_handle' >"$out/new"
+		nm -u "$out/api.o" | awk '{ print $NF }' | grep -vxE '(_*errno_location|__tls_get_addr|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)|fprintf|stderr|mem(cpy|set|cmp|move|chr)|str(len|cmp|ncmp)|clock_gettime|dl_iterate_phdr|(m|mun)map|madvise|syscall|environ|__cxa_thread_atexit_impl|__dso_handle|getauxval|pthread_(self|getattr_np|attr_(getstack|destroy))' >"$out/new"
 		[ ! -s "$out/new" ] || {
 			echo "new undefined symbols: $(paste -sd ' ' "$out/new")"
 			return 1

@@ -226,6 +226,13 @@ def scopes_that_are_left_in_any_order_leave_nothing_current(play):
     equal(one(done.spans, "b").attributes, {"written": True}, "what was left last")
 
 
+@with_both_compilers
+def a_thread_that_is_cancelled_ends_its_spans_and_is_no_error(play):
+    spans = play("cancelled").spans
+    equal(sorted((s.name, s.status, s.events, "otelbpf.cut_short" in s.attributes) for s in spans),
+          [("an object", UNSET, [], False), ("called", UNSET, [], False)] if spans else [], "spans")
+
+
 @test
 def nothing_is_allocated_while_nobody_listens():
     for compiler in ("g++", "clang++"):

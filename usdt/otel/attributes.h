@@ -9,7 +9,7 @@
 
 OTEL_INLINE_ int otel_valid_(const otel_context *context)
 {
-	return (context->state & OTEL_CONTEXT_VALID) != 0;
+	return (otel_state_(context) & OTEL_CONTEXT_VALID) != 0;
 }
 
 OTEL_INLINE_ otel_u64 otel_number_(const otel_u8 *id)

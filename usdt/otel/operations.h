@@ -9,6 +9,13 @@
 
 #include "write_span.h"
 
+/* Notes in @context that its span was handed out, if @state says so: in both of two threads that do. */
+OTEL_INLINE_ void otel_share_(otel_context *context, unsigned state)
+{
+	if (state & OTEL_CONTEXT_SHARED && !(otel_state_(context) & OTEL_CONTEXT_SHARED))
+		__atomic_fetch_or(&context->state, OTEL_CONTEXT_SHARED, __ATOMIC_RELAXED);
+}
+
 /* ---- Ending ------------------------------------------------------------------------------------- */
 
 /* Hands over what @thread holds if it is not inside of anything. */
@@ -32,10 +39,10 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 	if (!otel_begin_(&w, thread))
 		return;
 	if (is_current) /* its context may have been taken from what is current */
-		span->context.state |= current->state & OTEL_CONTEXT_SHARED;
+		otel_share_(&span->context, current->state);
 	if (otel_ours_(&w, span)) {
 		struct otel_end end;
-		int counted = !(span->context.state & OTEL_CONTEXT_BORROWED);
+		int counted = !(otel_state_(&span->context) & OTEL_CONTEXT_BORROWED);
 
 		now = otel_now_();
 		end.time = now;
@@ -43,7 +50,7 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 		end.attributes = counted ? span->attributes : 0;
 		end.events = counted ? span->events : 0;
 		end.links = counted ? span->links : 0;
-		end.flags = span->context.state & OTEL_CONTEXT_SHARED ? OTEL_END_SHARED : 0;
+		end.flags = otel_state_(&span->context) & OTEL_CONTEXT_SHARED ? OTEL_END_SHARED : 0;
 		otel_record_open_(&w, OTEL_RECORD_END, 0, span->context.span_id, now);
 		otel_put_(&w, &end, sizeof(end));
 		otel_record_commit_(&w);
@@ -52,13 +59,13 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 			thread->detached--;
 	}
 	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_END), 0) &&
-	    span->context.state & OTEL_CONTEXT_PROBED) {
+	    otel_state_(&span->context) & OTEL_CONTEXT_PROBED) {
 		if (!now)
 			now = otel_now_();
 		otel_bpf_span_end_v1(span->name, otel_number_(span->context.span_id),
 				     now - span->start_time, span->status);
 	}
-	span->context.state = OTEL_CONTEXT_VALID | OTEL_CONTEXT_ENDED;
+	__atomic_store_n(&span->context.state, OTEL_CONTEXT_VALID | OTEL_CONTEXT_ENDED, __ATOMIC_RELAXED);
 	if (is_current)
 		current->state &= (otel_u8) ~(OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED);
 	otel_finish_(&w);
@@ -69,9 +76,9 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 OTEL_WARM_ void otel_end_(otel_span *span, otel_u64 unix_time)
 {
 	struct otel_thread *thread = otel_thread_();
-	int owns = span->context.state & OTEL_CONTEXT_OWNS;
+	int owns = otel_state_(&span->context) & OTEL_CONTEXT_OWNS;
 
-	if (thread && span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED))
+	if (thread && otel_state_(&span->context) & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED))
 		otel_end_here_(thread, span, 1, unix_time);
 	if (__builtin_expect(owns, 0))
 		otel_let_go_(&span->context);
@@ -283,10 +290,10 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 	}
 	/* Its context may have been taken from what was current. */
 	if (scope->span)
-		scope->span->context.state |= (otel_u8)(
-			__builtin_expect(inside && thread->scopes == scope->depth + 1, 1) ?
-				thread->current.context.state & OTEL_CONTEXT_SHARED :
-				otel_was_shared_(thread, scope, inside));
+		otel_share_(&scope->span->context,
+			    __builtin_expect(inside && thread->scopes == scope->depth + 1, 1) ?
+				    thread->current.context.state :
+				    (unsigned)otel_was_shared_(thread, scope, inside));
 	if (inside)
 		otel_drop_(thread, scope->depth, otel_before_(thread, scope->depth, &scope->previous));
 	else if (!here)
@@ -307,7 +314,7 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 	thread = otel_thread_();
 	if (!thread)
 		return;
-	if (scope->span && scope->span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED))
+	if (scope->span && otel_state_(&scope->span->context) & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED))
 		otel_end_here_(thread, scope->span, 0, 0);
 	else if (!thread->nested)
 		otel_flush_outermost_(thread, 0);
@@ -379,8 +386,9 @@ OTEL_WARM_ otel_span *otel_current_(void)
 	/* Another image may have made one current, but only if there is an anchor at all. */
 	if (!thread && (otel_bpf_semaphores_v1 || otel_anchor_known_()))
 		thread = otel_thread_make_();
-	if (!thread)
-		return &nothing; /* and nobody writes to it */
+	/* Nobody writes to it. In a signal handler what is current may be half of it. */
+	if (!thread || thread->changing)
+		return &nothing;
 	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
 	return &thread->current;
 }
@@ -388,12 +396,16 @@ OTEL_WARM_ otel_span *otel_current_(void)
 /* The context of @span, or, if it is empty because nobody listens, the current one. */
 OTEL_WARM_ void otel_get_context_(otel_span *span, otel_context *out)
 {
-	if (!(span->context.state & (OTEL_CONTEXT_VALID | OTEL_CONTEXT_ENDED))) {
+	if (!(otel_state_(&span->context) & (OTEL_CONTEXT_VALID | OTEL_CONTEXT_ENDED))) {
 		*out = otel_current_()->context;
 	} else {
-		if (span->context.state & OTEL_CONTEXT_RECORDING)
-			span->context.state |= OTEL_CONTEXT_SHARED;
-		*out = span->context;
+		if (otel_state_(&span->context) & OTEL_CONTEXT_RECORDING)
+			otel_share_(&span->context, OTEL_CONTEXT_SHARED);
+		/* All around its state, which others may just be changing. */
+		__builtin_memcpy(out, &span->context, __builtin_offsetof(otel_context, state));
+		out->state = (otel_u8)otel_state_(&span->context);
+		__builtin_memcpy(out->reserved, span->context.reserved,
+				 sizeof(*out) - __builtin_offsetof(otel_context, reserved));
 	}
 	if (__builtin_expect(otel_has_texts_(out), 0))
 		otel_hold_(out);

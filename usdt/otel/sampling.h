@@ -17,7 +17,7 @@
 
 OTEL_INLINE_ int otel_has_texts_(const otel_context *context)
 {
-	return (context->state & OTEL_CONTEXT_TEXTS_) && (context->tracestate | context->baggage);
+	return (otel_state_(context) & OTEL_CONTEXT_TEXTS_) && (context->tracestate | context->baggage);
 }
 
 /* Makes @context, a copy of another one, hold references of its own. */

@@ -17,7 +17,7 @@ OTEL_INLINE_ int otel_ours_(const struct otel_writer_ *w, const otel_span *span)
 {
 	const struct otel_anchor *anchor;
 
-	if (!(span->context.state & OTEL_CONTEXT_RECORDING))
+	if (!(otel_state_(&span->context) & OTEL_CONTEXT_RECORDING))
 		return 0;
 	if (__builtin_expect(span->context.origin == w->buffer->buffer_id, 1))
 		return 1;
@@ -27,7 +27,7 @@ OTEL_INLINE_ int otel_ours_(const struct otel_writer_ *w, const otel_span *span)
 
 OTEL_INLINE_ unsigned otel_flags_(const struct otel_writer_ *w, const otel_span *span)
 {
-	unsigned flags = span->context.state & OTEL_CONTEXT_BORROWED ? 0 : OTEL_RECORD_COUNTED;
+	unsigned flags = otel_state_(&span->context) & OTEL_CONTEXT_BORROWED ? 0 : OTEL_RECORD_COUNTED;
 
 	return span->context.origin == w->buffer->buffer_id ? flags : flags | OTEL_RECORD_TIMED;
 }
@@ -213,7 +213,7 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	}
 	if (option && option->value.pointer)
 		parent = *(const otel_context *)option->value.pointer;
-	else if (__builtin_expect(thread->changing && otel_in_signal_(&w), 0))
+	else if (__builtin_expect(thread->changing, 0)) /* by what we interrupt, in a signal handler */
 		parent.state = 0;
 	else
 		parent = thread->current.context;

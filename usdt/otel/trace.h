@@ -67,7 +67,7 @@ OTEL_INLINE_ otel_span *otel_active_(otel_span *span)
 	(void)span;
 	return (otel_span *)0;
 #else
-	return __builtin_expect(span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED), 0) ?
+	return __builtin_expect(otel_state_(&span->context) & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED), 0) ?
 		       span :
 		       (otel_span *)0;
 #endif
@@ -176,7 +176,7 @@ OTEL_INLINE_ void otel_start_off_(otel_span *span, const otel_tracer *tracer, co
 #define otel_end_at(span, unix_nano) otel_end_at_(&(span), unix_nano)
 OTEL_INLINE_ void otel_end_at_(otel_span *span, otel_u64 unix_nano)
 {
-	if (__builtin_expect(span->context.state & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED |
+	if (__builtin_expect(otel_state_(&span->context) & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED |
 						     OTEL_CONTEXT_OWNS), 0))
 		otel_end_(span, unix_nano);
 }
@@ -185,7 +185,7 @@ OTEL_INLINE_ void otel_end_at_(otel_span *span, otel_u64 unix_nano)
 #define otel_is_recording(span) otel_is_recording_at_(&(span))
 OTEL_INLINE_ int otel_is_recording_at_(const otel_span *span)
 {
-	return (span->context.state & OTEL_CONTEXT_RECORDING) != 0;
+	return (otel_state_(&span->context) & OTEL_CONTEXT_RECORDING) != 0;
 }
 
 /** Would a span of @tracer be recorded, were it sampled? OpenTelemetry: Tracer, Enabled. */

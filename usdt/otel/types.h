@@ -136,6 +136,15 @@ typedef struct otel_token {
 } otel_token;
 OTEL_STATIC_ASSERT(sizeof(otel_token) == 96, "ABI");
 
+/*
+ * The state of a span or context. Threads that take the context of one span set a bit in it, while others
+ * look at it: all of them as atomic accesses, which cost the same.
+ */
+OTEL_INLINE_ unsigned otel_state_(const otel_context *context)
+{
+	return __atomic_load_n(&context->state, __ATOMIC_RELAXED);
+}
+
 OTEL_STATIC_ASSERT(sizeof(otel_option) == 32, "ABI");
 OTEL_STATIC_ASSERT(sizeof(otel_tracer) == 64, "ABI");
 

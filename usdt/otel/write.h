@@ -52,20 +52,51 @@ OTEL_WARM_ void otel_flush_(struct otel_thread *thread, struct otel_buffer *buff
 		thread->oldest = 0;
 }
 
+/* Blocks all signals, or sets those that were blocked before; see @mask. */
+OTEL_COLD_ void otel_block_signals_(int block, otel_u64 *mask)
+{
+	const otel_u64 all = ~0ull;
+
+	otel_syscall_(OTEL_SYS_SIGPROCMASK_, 2 /* SIG_SETMASK */, block ? &all : mask, block ? mask : (otel_u64 *)0,
+		      sizeof(all));
+}
+
+/*
+ * What signal handlers have left. They could use none of these buffers while one of them is handed over, for
+ * each is used by those that interrupt the one before: so none comes.
+ */
+OTEL_COLD_ void otel_flush_handlers_(struct otel_thread *thread, enum otel_flush_reason reason, otel_u64 now)
+{
+	otel_u64 mask;
+
+	otel_block_signals_(1, &mask);
+	for (unsigned i = 1; i < OTEL_BUFFERS_ && thread->buffers[i]; i++)
+		otel_flush_(thread, (struct otel_buffer *)thread->buffers[i], reason, now);
+	otel_block_signals_(0, &mask);
+}
+
+OTEL_INLINE_ int otel_holds_(otel_u64 buffer)
+{
+	return buffer && ((const struct otel_buffer *)buffer)->committed;
+}
+
 /* Everything that this thread holds. */
 OTEL_WARM_ void otel_flush_all_(struct otel_thread *thread, enum otel_flush_reason reason, otel_u64 now)
 {
 	otel_u16 level = thread->nested;
 	int saved = errno;
 
-	for (unsigned i = 0; i < OTEL_BUFFERS_ && thread->buffers[i]; i++) {
+	if (thread->buffers[0]) {
 		/* A signal handler that comes now writes to the next one. */
-		thread->nested = (otel_u16)(i + 1);
+		thread->nested = 1;
 		OTEL_ORDER_();
-		otel_flush_(thread, (struct otel_buffer *)thread->buffers[i], reason, now);
+		otel_flush_(thread, (struct otel_buffer *)thread->buffers[0], reason, now);
 		OTEL_ORDER_();
+		thread->nested = level;
 	}
-	thread->nested = level;
+	if (__builtin_expect(otel_holds_(thread->buffers[1]) || otel_holds_(thread->buffers[2]) ||
+				     (reason == OTEL_FLUSH_EXIT && thread->buffers[1]), 0))
+		otel_flush_handlers_(thread, reason, now);
 	errno = saved;
 }
 
@@ -74,7 +105,10 @@ OTEL_COLD_ void otel_thread_release_(void *data)
 {
 	struct otel_thread *thread = (struct otel_thread *)data;
 	int saved = errno;
+	otel_u64 mask;
 
+	/* A signal handler would write to what is thrown away here. */
+	otel_block_signals_(1, &mask);
 	otel_bpf_thread_v1 = (struct otel_thread *)0;
 	otel_flush_all_(thread, OTEL_FLUSH_EXIT, 0);
 	if (--thread->references == 0) {
@@ -85,6 +119,7 @@ OTEL_COLD_ void otel_thread_release_(void *data)
 		otel_scopes_clear_(thread);
 		__atomic_store_n(&thread->owner, 0, __ATOMIC_RELEASE);
 	}
+	otel_block_signals_(0, &mask);
 	errno = saved;
 }
 

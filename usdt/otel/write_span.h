@@ -124,7 +124,7 @@ OTEL_INLINE_ void otel_status_(otel_span *span, enum otel_code code, enum otel_s
 				  otel_text_size_(description[i].text, description[i].size));
 		otel_record_commit_(&w);
 	}
-	if (!(span->context.state & OTEL_CONTEXT_BORROWED) && span->status != OTEL_OK &&
+	if (!(otel_state_(&span->context) & OTEL_CONTEXT_BORROWED) && span->status != OTEL_OK &&
 	    (by == OTEL_STATUS_BY_HAND || span->status == OTEL_UNSET))
 		span->status = (otel_u8)code;
 	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0))
@@ -224,11 +224,11 @@ OTEL_COLD_ void otel_error_(otel_span *span, int error)
 				  span->context.span_id, payload.time);
 		otel_put_(&w, &payload, sizeof(payload));
 		otel_record_commit_(&w);
-		if (!(span->context.state & OTEL_CONTEXT_BORROWED))
+		if (!(otel_state_(&span->context) & OTEL_CONTEXT_BORROWED))
 			span->events++;
 		otel_check_age_(&w, payload.time);
 	}
-	if (!(span->context.state & OTEL_CONTEXT_BORROWED) && span->status == OTEL_UNSET)
+	if (!(otel_state_(&span->context) & OTEL_CONTEXT_BORROWED) && span->status == OTEL_UNSET)
 		span->status = OTEL_ERROR;
 	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_WRITE), 0)) {
 		otel_bpf_span_event_v1(otel_number_(span->context.span_id), "exception");

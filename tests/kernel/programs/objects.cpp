@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 extern "C" void in_c(void (*callback)(void));
@@ -326,6 +327,22 @@ static void thread_exit()
 	}).join();
 }
 
+static void cancelled()
+{
+	pthread_t thread;
+
+	pthread_create(&thread, nullptr, [](void *data) -> void * {
+		otel::with_span(tracer, "called", [] {
+			otel::scoped_span span(tracer, "an object");
+			for (;;)
+				pause();
+		});
+		return data;
+	}, nullptr);
+	pthread_cancel(thread);
+	pthread_join(thread, nullptr);
+}
+
 /* ---- Nobody listens ---- */
 
 static bool counting;
@@ -424,7 +441,7 @@ static const struct {
 } scenes[] = {
 	{"values", values},	    {"big", big},	    {"moving", moving},	    {"contexts", contexts},
 	{"times", times},	    {"status", status},	    {"callables", callables}, {"unwinding", unwinding},
-	{"c_frames", c_frames}, {"thread_exit", thread_exit}, {"no_allocations", no_allocations},
+	{"c_frames", c_frames}, {"thread_exit", thread_exit}, {"cancelled", cancelled}, {"no_allocations", no_allocations},
 	{"in_any_order", in_any_order}, {"static_scope", static_scope},
 };
 

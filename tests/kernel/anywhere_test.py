@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spans where control does not go from top to bottom: signals, cancelled threads, new processes, exit()."""
+import re
+
+from harness import build, check, equal, named, one, run, test
+
+CUT = "otelbpf.cut_short"
+
+
+def anywhere(scene, flags=(), name="anywhere", **more):
+    return run([build(name, "anywhere", "cc", flags), scene], **more)
+
+
+def numbers(text):
+    return {key: int(value) for key, value in re.findall(r"^(\w+) (\d+)$", text, re.M)}
+
+
+# ---- Signals -------------------------------------------------------------------------------------
+
+
+def books(done):
+    """Everything that was started has arrived or was counted; returns the spans of handlers."""
+    said, spans = numbers(done.out), done.spans
+    equal(len(named(spans, "work")), said["work"], "spans of the program")
+    equal(len(named(spans, "inner")), 3 * said["work"], "inner spans of the program")
+    handlers = named(spans, "in a handler")
+    equal(len({s.attributes["n"] for s in handlers}), len(handlers), "different spans of handlers")
+    equal(len({s.id for s in spans}), len(spans), "different ids")
+    ids = {s.id: s for s in spans}
+    for span in handlers:
+        check(not span.parent or ids[span.parent].trace == span.trace, "an unknown parent")
+        equal([e.name for e in span.events], ["event"], "events in a handler")
+    for span in named(spans, "inner"):
+        equal((ids[span.parent].name, span.attributes), ("work", {"i": span.attributes["i"], "d": 0.5, "s": "text"}),
+              "an interrupted span")
+    check(not [s for s in spans if CUT in s.attributes], "a span was not ended")
+    return said, handlers
+
+
+@test
+def no_span_of_a_signal_handler_is_lost_wherever_it_interrupts():
+    said, handlers = books(anywhere("signals", options=["--ring-size", "64M"]))
+    equal((len(handlers), said["dropped"]), (said["handled"], 0), "spans of handlers, dropped")
+
+
+@test
+def no_span_of_a_signal_handler_is_lost_where_threads_begin_and_end():
+    said, handlers = books(anywhere("thread_signals", options=["--ring-size", "64M"]))
+    equal(len(handlers), said["handled"], "spans of handlers")
+
+
+@test
+def signal_handlers_that_interrupt_each_other_are_recorded_or_counted():
+    said, handlers = books(anywhere("deep_signals", options=["--ring-size", "64M"]))
+    check(len(handlers) <= said["handled"] <= len(handlers) + said["dropped"],
+          f"{len(handlers)} spans of {said} handlers")
+    check(said["dropped"] < said["handled"] / 100, f"most of it has room: {said}")
+
+
+# ---- Threads and processes -----------------------------------------------------------------------
+
+
+@test
+def a_cancelled_thread_ends_its_spans_if_it_is_unwound_and_leaves_nothing_behind_if_not():
+    for name, flags, unwound in (("anywhere", (), False), ("anywhere_unwinding", ("-fexceptions",), True)):
+        spans = anywhere("cancels", flags, name).spans
+        outer = named(spans, "outer")
+        equal(len(outer), 3, "cancelled threads")
+        for span in outer + [s for s in named(spans, "inner") if s.parent in {o.id for o in outer}]:
+            equal(CUT not in span.attributes, unwound, f"{name}: whether a span was ended")
+        equal([s.parent for s in outer], [""] * 3, "the next thread's parent")
+        equal([s.parent for s in named(spans, "work")], [""] * 3, "parents of what comes after")
+
+
+@test
+def what_vfork_and_posix_spawn_start_is_recorded_and_their_parent_loses_nothing():
+    done = anywhere("starts")
+    spans, around = done.spans, one(done.spans, "around")
+    equal(len(spans), 1 + 20 * 2 + 40, "spans")
+    for name in ("before", "after", "once"):
+        equal({s.parent for s in named(spans, name)}, {around.id}, f"parents of {name}")
+    for span in spans:
+        pid = span.attributes.get("pid", around.attributes["pid"])
+        equal(span.resource["process.pid"], pid, "the process of a span")
+    equal(len({s.attributes["pid"] for s in named(spans, "once")}), 40, "processes that were started")
+    equal(([e.name for e in around.events], done.err), (["all done"], ""), "events, complaints")
+
+
+@test
+def what_threads_hold_at_exit_is_not_lost():
+    spans = anywhere("exits").spans
+    equal(sorted(s.attributes["i"] for s in named(spans, "ended")), sorted(list(range(10)) * 8), "ended spans")
+    equal([s.attributes.get(CUT) for s in named(spans, "open")], [True] * 8, "open spans")
+    equal(one(spans, "at exit").attributes, {}, "a span of an atexit() function")
