@@ -312,7 +312,6 @@ int link_check(struct bytes body, struct link_fields *out, const char **why)
 		return bad(why, "broken link");
 	if (out->trace_id.size != 16 || out->span_id.size != 8)
 		return bad(why, "link without ids");
-	out->empty = (is_zero(out->trace_id) || is_zero(out->span_id)) && !out->attributes &&
-		     !out->tracestate.size;
+	out->nowhere = is_zero(out->trace_id) || is_zero(out->span_id);
 	return 0;
 }

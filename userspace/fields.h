@@ -66,7 +66,7 @@ struct link_fields {
 	uint64_t dropped;
 	uint32_t flags;
 	size_t attributes; /* fields 4, not looked into yet */
-	bool empty;	   /* leads nowhere and says nothing: OpenTelemetry ignores such links */
+	bool nowhere;	   /* an id is all zeros */
 };
 
 /** Both return 0 or -EBADMSG, and *@why in words. */

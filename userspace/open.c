@@ -307,8 +307,6 @@ static void put_link(struct open_span *span, struct bytes body, struct attribute
 		span->dropped_links++;
 		return;
 	}
-	if (link.empty)
-		return;
 	if (tracestate_check(link.tracestate)) {
 		link.tracestate.size = 0;
 		verdict->repaired = true;
@@ -316,6 +314,9 @@ static void put_link(struct open_span *span, struct bytes body, struct attribute
 	attributes_reset(scratch, OPEN_BYTES_MAX / 32);
 	if (link.attributes)
 		collect(span, scratch, body, 4, span->limits->link_attributes, verdict);
+	/* OpenTelemetry ignores a link that leads nowhere, unless something stays attached to it. */
+	if (link.nowhere && !link.tracestate.size && !attributes_size(scratch))
+		return;
 	dropped = at_most_u32(at_most_u32(link.dropped) + (uint64_t)scratch->dropped);
 	size = 18 + 10 + attributes_size(scratch);
 	size += link.tracestate.size ? wire_bytes_size(3, link.tracestate.size) : 0;

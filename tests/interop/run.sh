@@ -69,6 +69,7 @@ suite semconv "$python" $here/semconv_test.py
 if [ "$(id -u)" -ne 0 ]; then
 	skip metrics "this is not root"
 	skip seeds "this is not root"
+	skip bad "this is not root"
 	skip w3c "this is not root"
 	skip throughput "this is not root"
 	skip flap "this is not root"
@@ -76,6 +77,7 @@ if [ "$(id -u)" -ne 0 ]; then
 else
 	suite metrics "$python" $here/metrics_test.py "$build"
 	suite seeds "$python" $here/seeds/run.py
+	suite bad "$python" $here/bad_test.py "$build"
 	suite w3c python3 $here/w3c/run.py
 	suite throughput "$python" $here/throughput.py --spans "$spans" "$build"
 	suite flap "$python" $here/flap.py "$build"

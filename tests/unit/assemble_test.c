@@ -235,6 +235,9 @@ static void a_link_that_leads_nowhere_and_says_nothing_is_ignored_not_counted(vo
 	end = wire_put_bytes(end, 2, "\0\0\0\0\0\0\0\0", 8);
 	producer_start(&one, SPAN, "a", NULL);
 	producer_put(&one, OTEL_RECORD_LINK, 0, SPAN, NULL, 0, link, (size_t)(end - link));
+	/* An attribute without a key is none. */
+	producer_put(&one, OTEL_RECORD_LINK, 0, SPAN, NULL, 0, link,
+		     (size_t)(wire_put_bytes(end, 4, "\x0a\x00", 2) - link));
 	end = wire_put_bytes(end, 3, "a=1", 3);
 	producer_put(&one, OTEL_RECORD_LINK, 0, SPAN, NULL, 0, link, (size_t)(end - link));
 	producer_end(&one, SPAN, NOW + 10, 0, 0, 0, 0);

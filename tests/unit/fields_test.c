@@ -243,14 +243,14 @@ static void events_and_links_are_checked(void **state)
 	assert_int_equal(link.flags, 0x301);
 	assert_int_equal(link.dropped, 7);
 	assert_int_equal(link.tracestate.size, 3);
-	assert_false(link.empty);
+	assert_false(link.nowhere);
 	assert_int_equal(link_check(of(full, 18), &link, &why), -EBADMSG);
 	assert_int_equal(link_check(of("\x0a\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x12\x08"
 				       "01234567",
 				       28),
 				    &link, &why),
 			 0);
-	assert_true(link.empty);
+	assert_true(link.nowhere);
 }
 
 static void a_tracestate_is_printable_and_short(void **state)
