@@ -34,7 +34,7 @@
 #define COUNTS_LOOKS 10 /* one of so many is also at buffers that hold nothing */
 #define STOP_MS 5000u	     /* for what is on its way out at the end */
 #define METRICS_MS 2000u     /* for the last metrics */
-#define DRAIN_NS 2000000000u /* for what is on its way in */
+#define DRAIN_NS 10000000000u /* for what is on its way in: much less, but with a ring of gigabytes */
 #define LAST_LOOK_NS 1000000000u
 #define CHECKPOINT "checkpoint" /* its name among what is pinned */
 #define MAX_SOURCES 8
@@ -673,7 +673,7 @@ static void finish(struct agent *agent)
 
 void agent_stop(struct agent *agent)
 {
-	capture_detach(agent->capture);
+	capture_disable(agent->capture);
 	drain(agent);
 	tick(agent);
 	last_look(agent);
@@ -683,6 +683,7 @@ void agent_stop(struct agent *agent)
 		drain(agent);
 		(void)capture_losses(agent->capture, on_lost, agent);
 	}
+	capture_detach(agent->capture);
 	intake_finish(agent->intake);
 	if (agent->pin)
 		pin_remove_all(agent->pin, "");

@@ -23,7 +23,7 @@ struct attached {
 	char identity[64]; /* of the file: a name for pins */
 	struct image image;
 	struct probe *flush;	/* NULL: pinned */
-	struct probe *controls; /* NULL: pinned, or none is set */
+	struct probe *controls; /* NULL: pinned, or disabled */
 	struct tracers tracers;
 	uint64_t off;	    /* which of them are, a bit each */
 	struct probe *offs; /* NULL: none is */
@@ -48,22 +48,20 @@ struct attachments *attachments_new(const struct attachments_options *options)
 	return attachments;
 }
 
+static void disable(struct attached *attached)
+{
+	detach_later(attached->controls);
+	attached->controls = NULL;
+}
+
 /* What stays of it is who it was: whoever gave it to us still has it. */
 static void let_go(struct attached *attached)
 {
+	disable(attached);
 	detach_later(attached->flush);
-	detach_later(attached->controls);
 	detach_later(attached->offs);
 	attached->flush = NULL;
-	attached->controls = NULL;
 	attached->offs = NULL;
-}
-
-static void let_all_go(struct attachments *attachments)
-{
-	for (struct list *it = attachments->all.next; it != &attachments->all; it = it->next)
-		let_go(list_entry(it, struct attached, order));
-	detach_wait();
 }
 
 static void remove_pins(const struct attachments *attachments, const struct attached *attached)
@@ -86,20 +84,32 @@ void attachments_remove(struct attachments *attachments, struct attached *attach
 	free(attached);
 }
 
+void attachments_disable(struct attachments *attachments)
+{
+	if (attachments->options.pin)
+		pin_remove_all(attachments->options.pin, CONTROLS);
+	for (struct list *it = attachments->all.next; it != &attachments->all; it = it->next)
+		disable(list_entry(it, struct attached, order));
+	detach_wait();
+}
+
 void attachments_detach(struct attachments *attachments)
 {
-	if (attachments->options.pin) {
+	attachments_disable(attachments);
+	if (attachments->options.pin)
 		pin_remove_all(attachments->options.pin, FLUSH);
-		pin_remove_all(attachments->options.pin, CONTROLS);
-	}
-	let_all_go(attachments);
+	for (struct list *it = attachments->all.next; it != &attachments->all; it = it->next)
+		let_go(list_entry(it, struct attached, order));
+	detach_wait();
 }
 
 void attachments_free(struct attachments *attachments)
 {
 	if (!attachments)
 		return;
-	let_all_go(attachments);
+	for (struct list *it = attachments->all.next; it != &attachments->all; it = it->next)
+		let_go(list_entry(it, struct attached, order));
+	detach_wait();
 	while (!list_empty(&attachments->all)) {
 		struct attached *it = list_entry(attachments->all.next, struct attached, order);
 
@@ -123,7 +133,10 @@ static int identify(struct attached *to)
 	return 0;
 }
 
-/* Attaches to @n places, unless that is pinned under @name; pins it, then *@out is NULL. */
+/*
+ * Attaches to @n places, unless that is pinned under @name; pins it, then *@out is NULL. @semaphores: NULL, or of
+ * each place.
+ */
 static int attach(const struct attachments *attachments, const struct attached *to,
 		  const uint64_t *offsets, const uint64_t *semaphores, unsigned n, const char *name,
 		  struct probe **out)
@@ -132,7 +145,7 @@ static int attach(const struct attachments *attachments, const struct attached *
 	int err;
 
 	*out = NULL;
-	if (!n || (options->pin && probe_is_pinned(options->pin, name, options->multi ? 1 : n)))
+	if ((options->pin && probe_is_pinned(options->pin, name, options->multi ? 1 : n)))
 		return 0;
 	err = probe_attach(options->program, options->multi ? options->program_fd : -1, to->fd,
 			   offsets, semaphores, NULL, n, out);
@@ -157,11 +170,14 @@ static unsigned wanted(const struct attachments *attachments, const struct attac
 	return n;
 }
 
-/* Sets them in one image. *@out may be NULL then. */
+/*
+ * Enables one image, and sets them. The bits first: from the moment that an application records it knows what to
+ * sample. *@out may be NULL then.
+ */
 static int attach_controls(const struct attachments *attachments, const struct attached *to,
 			   struct probe **out)
 {
-	uint64_t offsets[OTEL_CONTROLS], semaphores[OTEL_CONTROLS];
+	uint64_t offsets[OTEL_CONTROLS + 1], semaphores[OTEL_CONTROLS + 1];
 	uint8_t controls[OTEL_CONTROLS];
 	char name[PIN_NAME_MAX];
 	unsigned n = wanted(attachments, to, controls, name);
@@ -170,6 +186,8 @@ static int attach_controls(const struct attachments *attachments, const struct a
 		offsets[i] = to->image.control_sites + controls[i];
 		semaphores[i] = to->image.controls + 2u * controls[i];
 	}
+	offsets[n] = to->image.enable_site;
+	semaphores[n++] = to->image.semaphores + 2 * OTEL_SEMAPHORE_FLUSH;
 	return attach(attachments, to, offsets, semaphores, n, name, out);
 }
 
@@ -261,7 +279,7 @@ int attachments_tracers(struct attachments *attachments, const struct tracer_rul
 	return err;
 }
 
-/* The bits first: from the moment that an application records it knows what to sample. */
+/* Whoever records is heard. */
 static int attach_image(const struct attachments *attachments, struct attached *to)
 {
 	/*
@@ -271,16 +289,16 @@ static int attach_image(const struct attachments *attachments, struct attached *
 	 * span. Strangers who run the same file would die of it, too.
 	 */
 	uint64_t site = to->image.flush_nop;
-	uint64_t semaphore = to->image.semaphores + 2 * OTEL_SEMAPHORE_FLUSH;
 	char name[PIN_NAME_MAX];
-	int err = attach_controls(attachments, to, &to->controls);
+	int err;
 
+	snprintf(name, sizeof(name), FLUSH "%s-", to->identity);
+	err = attach(attachments, to, &site, NULL, 1, name, &to->flush);
 	if (err)
 		return err;
-	snprintf(name, sizeof(name), FLUSH "%s-", to->identity);
-	err = attach(attachments, to, &site, &semaphore, 1, name, &to->flush);
+	err = attach_controls(attachments, to, &to->controls);
 	if (err)
-		probe_free(to->controls);
+		probe_free(to->flush);
 	else
 		drop_outdated(attachments, to);
 	return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Attachments: images that recording is switched on in. Each has a probe where threads hand over,
- * and one that sets the control bits. With a pinned directory both go on when the agent ends, and
- * the next one finds them by the file they are of.
+ * and one that is never hit: it enables the recording and sets the control bits. With a pinned directory
+ * both go on when the agent ends, and the next one finds them by the file they are of.
  *
  * Single-threaded.
  */
@@ -33,7 +33,7 @@ struct attachments *attachments_new(const struct attachments_options *options);
 /** What is not pinned is detached. NULL is allowed. */
 void attachments_free(struct attachments *attachments);
 
-/** As capture_attach(), capture_release(), capture_sample() and capture_detach(). */
+/** As capture_attach(), capture_release(), capture_sample(), capture_disable() and capture_detach(). */
 int attachments_add(struct attachments *attachments, int fd, const char *path,
 		    const struct image *image, struct attached **out);
 void attachments_remove(struct attachments *attachments, struct attached *attached);
@@ -44,6 +44,7 @@ int attachments_sample(struct attachments *attachments, const struct sampling *s
  */
 int attachments_tracers(struct attachments *attachments, const struct tracer_rules *rules);
 
+void attachments_disable(struct attachments *attachments);
 void attachments_detach(struct attachments *attachments);
 
 #endif

@@ -453,6 +453,11 @@ int capture_tracers(struct capture *capture, const struct tracer_rules *rules)
 	return attachments_tracers(capture->attachments, rules);
 }
 
+void capture_disable(struct capture *capture)
+{
+	attachments_disable(capture->attachments);
+}
+
 void capture_detach(struct capture *capture)
 {
 	attachments_detach(capture->attachments);

@@ -51,7 +51,11 @@ int capture_attach(struct capture *capture, int fd, const char *path, const stru
 /** Switches it off again, in this image only. */
 void capture_release(struct capture *capture, struct attached *attached);
 
-/** Switches recording off everywhere. What processes hold already can still be looked at. */
+/**
+ * Switches recording off everywhere. What processes hold already can still be looked at, and those
+ * that are in the middle of it still hand over, until capture_detach().
+ */
+void capture_disable(struct capture *capture);
 void capture_detach(struct capture *capture);
 
 /* A probe of libstdc++: a place in a file, and what capture_exception() must know of it. */

@@ -71,6 +71,7 @@ static int resolve(const struct segments *segments, uint64_t at, const struct ot
 	    !file_offset(segments, ADDRESS(flush_nop10), 10, PF_X, &out->flush_nop10) ||
 	    !file_offset(segments, ADDRESS(flush_nop), 1, PF_X, &out->flush_nop) ||
 	    !file_offset(segments, ADDRESS(control_sites), OTEL_CONTROLS, PF_X, &out->control_sites) ||
+	    !file_offset(segments, ADDRESS(enable_site), 1, PF_X, &out->enable_site) ||
 	    !file_offset(segments, ADDRESS(semaphores), 2 * OTEL_SEMAPHORES, PF_W, &out->semaphores) ||
 	    !file_offset(segments, ADDRESS(controls), 2 * OTEL_CONTROLS, PF_W, &out->controls) ||
 	    !file_offset(segments, out->anchor_address, 8, PF_W, &anchor_offset))

@@ -19,6 +19,7 @@ struct image {
 	uint64_t controls;
 	uint64_t control_sites;
 	uint64_t tracer_sites; /* 0: it has none */
+	uint64_t enable_site;
 	uint64_t anchor_address;
 	/* To compute the load bias: the executable segment's place in the file and in memory. */
 	uint64_t text_offset;

@@ -158,3 +158,22 @@ def what_a_quiet_thread_holds_is_looked_at_although_its_process_says_nothing():
     check(time.monotonic() - began < 3, "it took too long")
     equal(named(agent.spans, "has a buffer from now on"), [], "of the agent before")
     agent.stop()
+
+
+@test
+def agents_that_are_stopped_under_load_take_all_that_was_recorded():
+    # Each stops while all threads record: what they hand over last must be heard, too.
+    program, agents = Serve(4), []
+    program.work(50)
+    for _ in range(5):
+        agents.append(Attach(program, options=["--ring-size", "64M"]))
+        agents[-1].arrived("work", 100)
+        agents[-1].stop()
+    recorded = program.rest()
+    spans = [s for agent in agents for s in agent.spans]
+    equal(len({s.id for s in spans}), recorded, "different spans")
+    # Who was in the middle of one has its beginning in both agents' time.
+    twice = [s for s in spans if not s.attributes.get("otelbpf.incomplete")]
+    equal(len({s.id for s in twice}), len(twice), "different ids of whole spans")
+    for agent in agents:
+        check(not any(it in agent.err for it in ("were lost", "did not arrive", "balance")), agent.err)

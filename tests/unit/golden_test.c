@@ -623,6 +623,7 @@ static const struct {
 	AT(otel_image_note, control_sites, 28),
 	AT(otel_image_note, stapsdt_base, 32),
 	AT(otel_image_note, tracer_sites, 36),
+	AT(otel_image_note, enable_site, 40),
 	AT(otel_tracer_switch, mark, 0),
 	AT(otel_tracer_switch, off, 8),
 };

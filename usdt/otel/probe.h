@@ -23,7 +23,8 @@
  * ones emulate a 1-byte nop and nothing else that would do: otel:flush has all three, so that an
  * agent can choose. Ours takes the 1-byte one: what 6.18 makes of the others leads a forked child to
  * a page that it does not have. The order matters: tools that attach to a 1-byte nop look for a
- * 5-byte one right behind it, and would use it without being asked.
+ * 5-byte one right behind it, and would use it without being asked. People's site is one more nop: they
+ * attach with its semaphore, our agent without, and the kernel takes only one of both at one place.
  *
  * Everything stands in one COMDAT group, once per image. Notes that nothing refers to stay alive
  * under --gc-sections because linkers keep or drop a group as a whole, and the code calls the
@@ -39,6 +40,7 @@
 #define OTEL_ASM_NOPS_                                                                             \
 	"0: .byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"                                                  \
 	"1: .byte 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00\n"                    \
+	"9: nop\n"                                                                                 \
 	"2: nop\n"
 #define OTEL_ASM_ARGUMENTS_2_ "8@%rdi 8@%rsi"
 #define OTEL_ASM_ARGUMENTS_START_ "8@%rdi 8@%rsi 8@%rdx 8@%rcx -4@%r8d"
@@ -47,7 +49,7 @@
 #define OTEL_ASM_ARGUMENTS_STATUS_ "8@%rdi -4@%esi 8@%rdx"
 #define OTEL_ASM_PAGE_ "4096"
 #elif defined(__aarch64__)
-#define OTEL_ASM_NOPS_ "0: 1: 2: nop\n"
+#define OTEL_ASM_NOPS_ "0: 1: 9: nop\n2: nop\n"
 #define OTEL_ASM_ARGUMENTS_2_ "8@x0 8@x1"
 #define OTEL_ASM_ARGUMENTS_START_ "8@x0 8@x1 8@x2 8@x3 -4@x4"
 #define OTEL_ASM_ARGUMENTS_END_ "8@x0 8@x1 8@x2 -4@x3"
@@ -118,7 +120,7 @@ __asm__(".ifndef otel_bpf_flush_v1\n"
 	".size _.stapsdt.base, 1\n"
 	".popsection\n"
 	".endif\n"
-	/* The first of them opens the group's text; its labels 0, 1, 2 are the sites of flush. */
+	/* The first of them opens the group's text; its labels 0, 1, 9 are an agent's sites of flush. */
 	OTEL_ASM_PROBE_("flush", OTEL_ASM_NOPS_, "0", OTEL_ASM_ARGUMENTS_2_)
 	/* struct otel_image_note */
 	".pushsection .note.otel-bpf, \"aG\", %note, otel_bpf_v1, comdat\n"
@@ -130,13 +132,14 @@ __asm__(".ifndef otel_bpf_flush_v1\n"
 	".4byte otel_bpf_anchor_v1 - .\n"
 	".4byte 0b - .\n"
 	".4byte 1b - .\n"
-	".4byte 2b - .\n"
+	".4byte 9b - .\n"
 	".4byte otel_bpf_semaphores_v1 - .\n"
 	".4byte otel_bpf_controls_v1 - .\n"
 	".4byte 7f - .\n"
 	".4byte _.stapsdt.base - .\n"
 	".4byte 8f - .\n"
-	".4byte 0, 0\n"
+	".4byte 10f - .\n"
+	".4byte 0\n"
 	"6:\n"
 	".popsection\n"
 	/* The sites of the control bits. Never executed. */
@@ -145,11 +148,12 @@ __asm__(".ifndef otel_bpf_flush_v1\n"
 	"7: .rept 19\n"
 	"nop\n"
 	".endr\n"
-	/* Those of the tracers. Neither. */
+	/* Those of the tracers, and the one that enables. Neither. */
 	".balign 4\n"
 	"8: .rept 64\n"
 	"nop\n"
 	".endr\n"
+	"10: nop\n"
 	".popsection\n"
 	".endif\n");
 __asm__(".ifndef otel_bpf_span_start_v1\n"

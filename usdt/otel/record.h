@@ -417,7 +417,12 @@ struct otel_image_note {
 	otel_s32 control_sites; /* one byte each, OTEL_CONTROLS of them, never executed */
 	otel_s32 stapsdt_base;	/* keeps .stapsdt.base alive */
 	otel_s32 tracer_sites;	/* one byte each, OTEL_TRACER_SITES of them, never executed; 0: none */
-	otel_u32 reserved[2];
+	/*
+	 * One byte, never executed: attaching to it sets the semaphore of FLUSH. Apart from the site that
+	 * is hit, so that an agent can end the recording first, and then take what is handed over last.
+	 */
+	otel_s32 enable_site;
+	otel_u32 reserved;
 };
 OTEL_STATIC_ASSERT(sizeof(struct otel_image_note) == 48, "ABI");
 
