@@ -157,6 +157,25 @@ def strings_larger_than_a_buffer_arrive_whole(play):
 
 
 @in_c_and_cpp
+def what_no_reader_would_take_is_cut_and_the_rest_arrives(play):
+    done = play("too_long", options=["--ring-size", "128M"])
+    equal(done.err, "", "complaints")
+    spans = done.spans
+    span = one(spans, "too long")
+    most = (12 << 20) // 3
+    seen = {key: len(value) if isinstance(value, (str, bytes)) else value for key, value in span.attributes.items()
+            if key != "texts"}
+    equal(seen, {"before": 1, "text": most, "more": 0, "after": 1, "bytes": 12 << 20, "bytes after": 1, "texts after": 1},
+          "how long the attributes are")
+    check(set(span.attributes["text"]) == {"\u20ac"}, "a character was cut")
+    equal([v["stringValue"] for v in span.attributes["texts"]["values"]], ["first"], "what has room in an array")
+    equal((len(span.events[0].attributes["in event"]), span.events[0].attributes["after"]), (most, 1), "the event")
+    equal(len(span.message), (1 << 20) // 3, "the description")
+    other, = [s for s in spans if s is not span]
+    equal((len(other.name), len(other.events[0].name)), ((1 << 20) // 3,) * 2, "names")
+
+
+@in_c_and_cpp
 def a_string_of_any_length_is_cut_nowhere(play):
     full = text(20000, 3)
     spans = named(play("all_lengths").spans, "length")

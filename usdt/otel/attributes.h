@@ -36,6 +36,42 @@ OTEL_INLINE_ otel_u64 otel_text_size_(const char *text, otel_u64 size)
 	return size == OTEL_UNKNOWN_SIZE_ ? __builtin_strlen(text) : size;
 }
 
+/*
+ * A record that is larger than 16 MiB is worth nothing to its reader: so what would make it that large is cut.
+ * A list of attributes has so much room, of which those below a size that never matters take nothing; names
+ * and descriptions have less.
+ */
+#define OTEL_ROOM_OF_LIST_ (12ull << 20)
+#define OTEL_ROOM_OF_NAME_ (1ull << 20)
+#define OTEL_SMALL_ 4096u
+
+/* How much of @text has room, in whole characters of UTF-8. */
+OTEL_COLD_ otel_u64 otel_cut_(const char *text, otel_u64 size, otel_u64 room)
+{
+	if (size <= room)
+		return size;
+	for (unsigned i = 0; i < 3 && room && (text[room] & 0xc0) == 0x80; i++)
+		room--;
+	return room;
+}
+
+/* The size of a name or a description. */
+OTEL_INLINE_ otel_u64 otel_name_size_(const char *text, otel_u64 size)
+{
+	size = otel_text_size_(text, size);
+	return __builtin_expect(size > OTEL_ROOM_OF_NAME_, 0) ? otel_cut_(text, size, OTEL_ROOM_OF_NAME_) : size;
+}
+
+/* The size of a key or value, for which there is *@room, which it takes. */
+OTEL_INLINE_ otel_u64 otel_fit_(const char *text, otel_u64 size, otel_u64 *room)
+{
+	if (__builtin_expect(size > OTEL_SMALL_, 0)) {
+		size = otel_cut_(text, size, *room);
+		*room -= size;
+	}
+	return size;
+}
+
 /* Element @index of an array: the size of its AnyValue, and, with @w, the AnyValue itself. */
 OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *option, otel_u64 index)
 {
@@ -97,13 +133,18 @@ OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *opt
 	}
 }
 
-/* The size of the ArrayValue's body, and, with @w, the body: fields 1, an AnyValue each. */
-OTEL_COLD_ otel_u64 otel_put_elements_(struct otel_writer_ *w, const otel_option *option)
+/*
+ * The size of the ArrayValue's body, and, with @w, the body: fields 1, an AnyValue each; of the first ones, that
+ * have @room.
+ */
+OTEL_COLD_ otel_u64 otel_put_elements_(struct otel_writer_ *w, const otel_option *option, otel_u64 room)
 {
 	otel_u64 size = 0, element;
 
 	for (otel_u64 i = 0; i < option->size; i++) {
 		element = otel_element_((struct otel_writer_ *)0, option, i);
+		if (otel_field_size_(element) > room - size)
+			break;
 		size += otel_field_size_(element);
 		if (w) {
 			otel_put_head_(w, 1, element);
@@ -122,25 +163,29 @@ OTEL_INLINE_ void otel_put_text_(struct otel_writer_ *w, otel_u8 number, const c
 /* Puts the attributes in @list as fields @number of the message around them; returns how many. */
 OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_option *list, otel_u8 number)
 {
+	otel_u64 room = OTEL_ROOM_OF_LIST_;
 	otel_u32 count = 0;
 
 	for (; list->type != OTEL_TYPE_END; list++) {
-		otel_u64 key_size, text_size = 0, value_size, size;
+		otel_u64 key_size, room_before, text_size = 0, value_size, size;
 		otel_u8 scalar[11], text_number = 0; /* the AnyValue's field, if it has a length */
 
 		if (!otel_is_attribute_(list))
 			continue;
-		key_size = otel_text_size_(list->key, list->key_size);
+		key_size = otel_fit_(list->key, otel_text_size_(list->key, list->key_size), &room);
+		room_before = room;
 		/* The AnyValue, but for a string's text. */
 		switch (list->type) {
 		case OTEL_TYPE_STRING:
 			text_number = 1;
-			text_size = otel_text_size_((const char *)list->value.pointer, list->size);
+			text_size = otel_fit_((const char *)list->value.pointer,
+					      otel_text_size_((const char *)list->value.pointer, list->size),
+					      &room);
 			value_size = otel_field_size_(text_size);
 			break;
 		case OTEL_TYPE_BYTES:
 			text_number = 7;
-			text_size = list->size;
+			text_size = otel_fit_((const char *)list->value.pointer, list->size, &room);
 			value_size = otel_field_size_(text_size);
 			break;
 		case OTEL_TYPE_STRINGS:
@@ -149,7 +194,8 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 		case OTEL_TYPE_DOUBLES:
 		case OTEL_TYPE_ELEMENTS:
 			text_number = 5;
-			text_size = otel_put_elements_((struct otel_writer_ *)0, list);
+			text_size = otel_put_elements_((struct otel_writer_ *)0, list, room);
+			room -= text_size;
 			value_size = otel_field_size_(text_size);
 			break;
 		case OTEL_TYPE_BOOL:
@@ -199,7 +245,7 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 			otel_put_head_(w, 2, value_size);
 			if (text_number == 5) {
 				otel_put_head_(w, 5, text_size);
-				otel_put_elements_(w, list);
+				otel_put_elements_(w, list, room_before);
 			} else if (text_number) {
 				otel_put_text_(w, text_number, (const char *)list->value.pointer, text_size);
 			} else {
@@ -214,18 +260,21 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 /* What these fields come to, as otel_put_attributes_() writes them. */
 OTEL_COLD_ otel_u64 otel_attributes_size_(const otel_option *list)
 {
-	otel_u64 size = 0, value;
+	otel_u64 size = 0, value, key, room = OTEL_ROOM_OF_LIST_;
 
 	for (; list->type != OTEL_TYPE_END; list++) {
 		if (!otel_is_attribute_(list))
 			continue;
+		key = otel_fit_(list->key, otel_text_size_(list->key, list->key_size), &room);
 		switch (list->type) {
 		case OTEL_TYPE_STRING:
 			value = otel_field_size_(
-				otel_text_size_((const char *)list->value.pointer, list->size));
+				otel_fit_((const char *)list->value.pointer,
+					  otel_text_size_((const char *)list->value.pointer, list->size), &room));
 			break;
 		case OTEL_TYPE_BYTES:
-			value = otel_field_size_(list->size);
+			value = otel_field_size_(
+				otel_fit_((const char *)list->value.pointer, list->size, &room));
 			break;
 		case OTEL_TYPE_BOOL:
 			value = 2;
@@ -237,10 +286,11 @@ OTEL_COLD_ otel_u64 otel_attributes_size_(const otel_option *list)
 			value = 9;
 			break;
 		default:
-			value = otel_field_size_(otel_put_elements_((struct otel_writer_ *)0, list));
+			value = otel_put_elements_((struct otel_writer_ *)0, list, room);
+			room -= value;
+			value = otel_field_size_(value);
 		}
-		size += otel_field_size_(otel_field_size_(otel_text_size_(list->key, list->key_size)) +
-					 otel_field_size_(value));
+		size += otel_field_size_(otel_field_size_(key) + otel_field_size_(value));
 	}
 	return size;
 }

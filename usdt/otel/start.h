@@ -262,7 +262,7 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	if (sampled) {
 		span->start_time = otel_now_();
 		otel_record_start_(&w, span, otel_valid_(&parent) ? &parent : (otel_context *)0, tracer,
-				   name, otel_text_size_(name, name_size), kind,
+				   name, otel_name_size_(name, name_size), kind,
 				   option ? option->value.integer : 0, list);
 		if (__builtin_expect(otel_find_(list, OTEL_TYPE_LINK) != (const otel_option *)0, 0))
 			otel_record_links_(&w, span, list, OTEL_RECORD_COUNTED, 0);

@@ -66,7 +66,7 @@ OTEL_WARM_ void otel_event_(otel_span *span, const char *name, otel_u32 name_siz
 			otel_put_(&w, &tag, 1);
 			otel_put_(&w, &given->value.integer, 8);
 		}
-		otel_put_text_(&w, 2, name, otel_text_size_(name, name_size));
+		otel_put_text_(&w, 2, name, otel_name_size_(name, name_size));
 		otel_put_attributes_(&w, list, 3);
 		otel_record_commit_(&w);
 		if (flags & OTEL_RECORD_COUNTED)
@@ -121,7 +121,7 @@ OTEL_INLINE_ void otel_status_(otel_span *span, enum otel_code code, enum otel_s
 		otel_put_(&w, &status, sizeof(status));
 		for (unsigned i = 0; i < parts; i++)
 			otel_put_(&w, description[i].text,
-				  otel_text_size_(description[i].text, description[i].size));
+				  otel_name_size_(description[i].text, description[i].size));
 		otel_record_commit_(&w);
 	}
 	if (!(otel_state_(&span->context) & OTEL_CONTEXT_BORROWED) && span->status != OTEL_OK &&
@@ -153,7 +153,7 @@ OTEL_COLD_ void otel_set_name_(otel_span *span, const char *name, otel_u32 size)
 		otel_record_open_(&w, OTEL_RECORD_NAME, flags, span->context.span_id, now);
 		if (now)
 			otel_put_time_(&w, now);
-		otel_put_(&w, name, otel_text_size_(name, size));
+		otel_put_(&w, name, otel_name_size_(name, size));
 		otel_record_commit_(&w);
 	}
 	otel_finish_(&w);

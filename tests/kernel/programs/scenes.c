@@ -188,6 +188,32 @@ static void big_strings(void)
 	free(name);
 }
 
+/* More than a reader takes: the first of it arrives. Three bytes a character. */
+static void too_long(void)
+{
+	const size_t size = 20 << 20;
+	char *text = (char *)malloc(size + 1);
+	const char *const texts[] = {"first", text, "last"};
+	const char *name;
+
+	for (size_t i = 0; i < size; i++)
+		text[i] = "\xe2\x82\xac"[i % 3];
+	text[size] = 0;
+	name = text;
+	{
+		OTEL_SPAN(span, &tracer, "too long", otel_str("before", "b"), otel_str("text", text),
+			  otel_str("more", text), otel_int("after", 1));
+		otel_set(span, otel_bytes("bytes", text, size), otel_int("bytes after", 1));
+		otel_set(span, otel_strs("texts", texts, 3), otel_int("texts after", 1));
+		otel_event(span, "event", otel_str("in event", text), otel_int("after", 1));
+		otel_set_status(span, OTEL_ERROR, text);
+	}
+	OTEL_SPAN(long_name, &tracer, name);
+	otel_event(long_name, name);
+	otel_set_name(long_name, name);
+	free(text);
+}
+
 /* Every length around the sizes where a record is split, and where a varint gets longer. */
 static void all_lengths(void)
 {
@@ -550,6 +576,7 @@ static const struct scene {
 	{"numbers", numbers},
 	{"nothing_there", nothing_there},
 	{"big_strings", big_strings},
+	{"too_long", too_long},
 	{"all_lengths", all_lengths},
 	{"no_utf8", no_utf8},
 	{"many_attributes", many_attributes},
