@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Compiles api.c with every compiler that Debian has and that is installed, without a warning;
+# Compiles api.c and api.cpp with every compiler that Debian has and that is installed, without a warning;
 # links it with every linker, in the ways that have broken notes and semaphores before; looks at
 # each image with readelf, runs it under the agent, and compares its spans with what they must be.
 #
@@ -91,6 +91,10 @@ spans() {
 		run "$@" $flags -x c++ -c $here/api.c -o "$out/api.o"
 	}
 
+	hpp() {
+		run "$@" $flags -c $here/api.cpp -o "$out/api.o"
+	}
+
 	# propagation.c, too, and it does what it should, also if nothing remains of it.
 	carries() {
 		for switch in "" -DOTEL_BPF_DISABLE; do
@@ -135,6 +139,24 @@ spans() {
 			run "$cxx" $flags "$@" -x c++ -DPART=incpp -DWITHOUT_MAIN -c $here/api.c -o "$out/cpp.o" &&
 			run "$cxx" $gc "$@" "$out/c.o" "$out/cpp.o" -o "$out/api" &&
 			image "$out/api" && spans "$out/api" inc inc/incpp
+	}
+
+	# objects CXX FLAGS...: otel/trace.hpp, alone.
+	objects() {
+		run "$@" -std=c++17 $flags $gc $here/api.cpp -o "$out/api" && image "$out/api" && spans "$out/api" hpp
+	}
+
+	# mixed CC CXX FLAGS...: called from a program in C, in a library with hidden symbols, with and without
+	# OTEL_BPF_DISABLE elsewhere in the same program.
+	mixed() {
+		cc=$1 cxx=$2
+		shift 2
+		run "$cxx" -std=c++17 $flags $gc "$@" -fPIC -fvisibility=hidden -shared -DPART=hpp -DOTHER=hppoff -DWITHOUT_MAIN \
+			$here/api.cpp -o "$out/libapi.so" &&
+			run "$cxx" -std=c++17 $flags "$@" -DPART=hppoff -DWITHOUT_MAIN -DOTEL_BPF_DISABLE -c $here/api.cpp -o "$out/off.o" &&
+			run "$cc" $flags "$@" -DPART=inc -DOTHER=hpp -c $here/api.c -o "$out/c.o" &&
+			run "$cxx" $gc "$@" "$out/c.o" "$out/off.o" -o "$out/api" "$out/libapi.so" "-Wl,-rpath,$PWD/$out" -rdynamic &&
+			image "$out/api" && image "$out/libapi.so" && spans "$out/api" inc inc/hpp
 	}
 
 	# library CC CXX FLAGS...: an executable and a library with hidden symbols.
@@ -193,6 +215,10 @@ compilations() {
 		*++*) kind=cpp a=c++17 b=c++20 z=gnu++17 ;;
 		*) kind=c a=c11 b=gnu11 z=c17 ;;
 		esac
+		case $compiler in
+		g++-11 | clang++-13) echo "hpp $compiler -std=$a -O0 -fPIC" ;;
+		esac
+		[ $kind = c ] || echo "hpp $compiler -std=$b -O2 -fPIE -fvisibility=hidden"
 		echo "$kind $compiler -std=$a -O0 -fPIC"
 		echo "$kind $compiler -std=$b -O2 -fPIE -fvisibility=hidden"
 		echo "$kind $compiler -std=$z -O2 -fno-pie -DOTEL_BPF_DISABLE"
@@ -245,6 +271,7 @@ links() {
 		echo "one clang -O1 -static -fuse-ld=$linker"
 		echo "one gcc -O1 -no-pie -fno-pie -fuse-ld=$linker"
 		echo "stripped gcc -O0 -fuse-ld=$linker"
+		echo "objects g++ -O1 -fuse-ld=$linker"
 		[ $linker = bfd ] || echo "one gcc -O1 -fuse-ld=$linker -Wl,--icf=all"
 	done
 	for compiler in gcc clang "gcc -fsanitize=address,undefined" "clang -fsanitize=address,undefined" musl-gcc; do
@@ -257,6 +284,11 @@ links() {
 		echo "carries $compiler -std=c++17 -O0 -x c++"
 		echo "carries $compiler -std=c++20 -O3 -x c++"
 	done
+	echo "mixed gcc g++ -O2"
+	echo "mixed clang clang++ -O1"
+	echo "objects g++ -O0 -static"
+	echo "objects clang++ -O3 -no-pie -fno-pie"
+	echo "objects g++ -O2 -flto=auto -fuse-ld=bfd"
 	echo "library clang g++ -O1"
 	echo "one gcc -O2 -static-pie"
 	echo "one gcc -O2 -masm=intel"
@@ -272,6 +304,7 @@ links() {
 		echo "two clang clang++ -O2 -flto=thin -fuse-ld=lld"
 		echo "two clang clang++ -O2 -flto=full -fuse-ld=lld"
 		echo "library clang clang++ -O2 -flto=thin -fuse-ld=lld"
+		echo "objects clang++ -O2 -flto=thin -fuse-ld=lld"
 		echo "disabled clang -O2 -flto=full -fuse-ld=lld"
 	fi
 	if has musl-gcc; then

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Are the spans in a file of OTLP JSON lines those that api.c makes?
+"""Are the spans in a file of OTLP JSON lines those that api.c and api.cpp make?
 
     tests/compile/spans.py FILE PART...
 
-A PART is a tracer's name, PART/OTHER that of one that was called within PART's span. Nothing else
+A PART is a tracer's name, PART/OTHER that of one that was called within PART's span; those of api.cpp
+begin with "hpp". Nothing else
 may be in the file; no PART: nothing at all.
 """
 
@@ -154,6 +155,55 @@ CONSTANT = [
 ]
 
 
+BOOM = "std::runtime_error: boom"
+THROWN = {"exception.type": "std::runtime_error", "exception.message": "boom", "exception.escaped": True}
+
+# Of api.cpp.
+OBJECTS = [
+    ("api", SERVER, "", {}, [], (UNSET, "")),
+    (
+        "values",
+        CLIENT,
+        "api",
+        {
+            "string": "a string",
+            "int": 42,
+            "view": "string",
+            "set": True,
+            "list": [1, 2, 3],
+            "null": "",
+            "double": 0.25,
+            "large": 1 << 40,
+            "char": 97,
+            "bits": [True, False],
+            "doubles": [0.5, -1.25],
+            "texts": ["a", "b"],
+            "bytes": b"\xff\0",
+            "nine": 9,
+            "of C": -1,
+            "otel.h": "yes",
+        },
+        [("event", {}), ("a string", {"n": 1})],
+        (ERROR, "good"),
+    ),
+    ("first", PRODUCER, "api", {"moved": True}, [], (UNSET, "")),
+    (
+        "below",
+        INTERNAL,
+        "first",
+        {"by": "current", "error.type": "ENOENT"},
+        [exception("ENOENT", "No such file or directory")],
+        (ERROR, "No such file or directory"),
+        [("first", {"index": 0}), ("first", {})],
+        None,
+    ),
+    ("timed", INTERNAL, None, {}, [], (UNSET, ""), [], (1700000000 * 10**9, 1700000001 * 10**9)),
+    ("child", INTERNAL, "first", {}, [], (UNSET, "")),
+    ("returns", INTERNAL, "api", {"a": 1, "b": 2}, [], (UNSET, "")),
+    ("throws", INTERNAL, "api", {}, [("exception", THROWN)], (ERROR, BOOM)),
+]
+
+
 def plain(value):
     ((kind, it),) = value.items()
     if kind == "arrayValue":
@@ -168,7 +218,8 @@ def attributes(message):
 
 def expected(part):
     caller, _, part = part.rpartition("/")
-    for scope, version, spans in ((part, "1.2.3", SPANS), (part + ".constant", "", CONSTANT)):
+    scopes = ((part, "1.2.3", SPANS), (part + ".constant", "", CONSTANT))
+    for scope, version, spans in ((part, "1.2.3", OBJECTS),) if part.startswith("hpp") else scopes:
         for name, kind, above, attrs, events, status, *rest in spans:
             if above is None:
                 parent = ""
