@@ -10,6 +10,10 @@
 #ifndef OTEL_BPF_EXCEPTIONS_H
 #define OTEL_BPF_EXCEPTIONS_H
 
+#include "followed.bpf.h"
+#include "own_stack.bpf.h"
+#include "ring.bpf.h"
+
 /* One inside the other: thrown in a destructor that runs because the one before passes. */
 #define IN_FLIGHT_MAX 8
 

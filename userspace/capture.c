@@ -24,9 +24,6 @@
 #include "log.h"
 #include "probe.h"
 
-/* As in bpf/capture.bpf.c. */
-enum { READER_BUSY = 0, READER_NAPS = 1, READER_SLEEPS = 2 };
-
 #define NAP_MS 5	/* between looks while records come */
 #define SLEEP_MS 500	/* when none came for a while: then the first one wakes us */
 #define NAPS_TO_SLEEP 4 /* empty looks before that */
@@ -464,7 +461,7 @@ void capture_detach(struct capture *capture)
 	detach_exceptions(capture);
 }
 
-/* As in bpf/capture.bpf.c. */
+/* As in bpf/ring.bpf.h. */
 static uint32_t new_user(struct capture *capture, uint32_t pid)
 {
 	uint32_t first = 0;

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Who is followed: the processes that the agent began with, and their descendants. Part of
+ * capture.bpf.c.
+ */
+#ifndef OTEL_BPF_FOLLOWED_H
+#define OTEL_BPF_FOLLOWED_H
+
+#include "event.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct followed);
+} followed SEC(".maps");
+
+static __always_inline void identify(struct task_struct *task, struct process_id *out)
+{
+	out->pid = (__u32)task->tgid;
+	out->execs = task->self_exec_id;
+	out->start_time = task->group_leader->start_boottime;
+}
+
+static __always_inline void identify_current(struct process_id *out)
+{
+	/* 5.11; what it returns may be read without a helper. */
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		identify(bpf_get_current_task_btf(), out);
+	} else {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+		out->pid = (__u32)BPF_CORE_READ(task, tgid);
+		out->execs = BPF_CORE_READ(task, self_exec_id);
+		out->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	}
+}
+
+/*
+ * The entry of @process, if the agent follows it. One whose end nobody saw stays until the agent
+ * finds out: it is not of the next process with this pid.
+ */
+static __always_inline struct followed *find(const struct process_id *process)
+{
+	__u32 tgid = process->pid;
+	struct followed *it = bpf_map_lookup_elem(&followed, &tgid);
+
+	if (!it || it->ended || (it->start_time && it->start_time != process->start_time))
+		return NULL;
+	return it;
+}
+
+/* Whoever is followed has all of its children followed, but for those that no program saw. */
+static __always_inline bool is_child_of_followed(struct task_struct *task)
+{
+	struct process_id parent = {};
+
+	parent.pid = (__u32)BPF_CORE_READ(task, real_parent, tgid);
+	parent.start_time = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
+	return find(&parent);
+}
+
+#endif
