@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is said of processes that hand over what is malformed.
+ */
+#include "intake_state.h"
+#include "log.h"
+
+static bool may_complain(struct intake *intake)
+{
+	uint64_t seconds = (intake->now - intake->complaints_at) / 1000000000u;
+
+	if (seconds) {
+		intake->complaints_at = intake->now;
+		intake->complaints += seconds < COMPLAINTS_MAX ? seconds : COMPLAINTS_MAX;
+		if (intake->complaints > COMPLAINTS_MAX)
+			intake->complaints = COMPLAINTS_MAX;
+	}
+	if (!intake->complaints)
+		return false;
+	intake->complaints--;
+	return true;
+}
+
+void intake_reject(struct intake *intake, struct complaint *complaint, const char *why,
+		   uint8_t kind, size_t offset)
+{
+	intake->counts.records_rejected++;
+	if (!complaint->n++) {
+		complaint->why = why;
+		complaint->kind = kind;
+		complaint->offset = offset;
+	}
+}
+
+void intake_complain(struct intake *intake, struct process *process,
+		     const struct complaint *complaint)
+{
+	char name[64];
+
+	process->rejected += complaint->n;
+	process_name(process, name, sizeof(name));
+	if (process->bad_environment && !process->bad_environment_reported &&
+	    may_complain(intake)) {
+		process->bad_environment_reported = true;
+		log_info("process %u (%s): OTEL_RESOURCE_ATTRIBUTES ignored: not a list of "
+			 "key=value",
+			 process->id.pid, name);
+	}
+	if (process->bad_propagators && !process->bad_propagators_reported &&
+	    may_complain(intake)) {
+		process->bad_propagators_reported = true;
+		log_info("process %u (%s): OTEL_PROPAGATORS: only tracecontext, baggage and none "
+			 "are "
+			 "known, the rest is ignored",
+			 process->id.pid, name);
+	}
+	if (!complaint->n || process->reported || !may_complain(intake))
+		return;
+	process->reported = true;
+	log_error("process %u (%s): %llu malformed record%s dropped (%s in %s at offset %zu)",
+		  process->id.pid, name, (unsigned long long)complaint->n,
+		  complaint->n == 1 ? "" : "s", complaint->why,
+		  complaint->kind ? record_name(complaint->kind) : "a flush", complaint->offset);
+}
