@@ -15,83 +15,9 @@
 
 #include "exporter_state.h"
 
-/* ---- Batches --------------------------------------------------------------------------------- */
-
 static bool batch_is_full(const struct exporter *ex)
 {
 	return ex->queue.n >= ex->options.batch_spans || ex->queue.bytes >= BATCH_BYTES;
-}
-
-int batch_take(struct exporter *ex, struct batch *batch)
-{
-	pthread_mutex_lock(&ex->lock);
-	batch->n = queue_peek(&ex->queue, batch->spans, ex->options.batch_spans, BATCH_BYTES);
-	pthread_mutex_unlock(&ex->lock);
-	if (!batch->n)
-		return -ENODATA;
-	tally_count(&batch->tally, batch->spans, batch->n);
-	if (!batch->encoder)
-		return 0;
-	return otlp_encode(batch->encoder, batch->spans, batch->n, REQUEST_BYTES, &batch->request);
-}
-
-void trace_gone(struct exporter *ex, uint64_t gone, uint64_t dropped, const struct batch *batch)
-{
-	struct exporter_trace *trace = ex->options.trace;
-	uint64_t state;
-
-	if (!trace)
-		return;
-	state = atomic_load_explicit(&trace->state, memory_order_relaxed);
-	if (batch == &ex->batch)
-		state &= ~EXPORTER_TRACE_UNDER_WAY;
-	if (dropped)
-		atomic_fetch_add_explicit(&trace->dropped, dropped, memory_order_relaxed);
-	/* Both at once: at no moment one span is in both, or in none. */
-	atomic_store_explicit(&trace->state, state + gone * (EXPORTER_TRACE_UNDER_WAY + 1),
-			      memory_order_release);
-}
-
-void trace_under_way(struct exporter *ex, size_t n)
-{
-	struct exporter_trace *trace = ex->options.trace;
-	uint64_t state;
-
-	if (!trace)
-		return;
-	state = atomic_load_explicit(&trace->state, memory_order_relaxed);
-	state = (state & ~EXPORTER_TRACE_UNDER_WAY) | (n & EXPORTER_TRACE_UNDER_WAY);
-	atomic_store_explicit(&trace->state, state, memory_order_release);
-}
-
-void batch_remove(struct exporter *ex, const struct batch *batch)
-{
-	queue_remove(&ex->queue, batch->n, &batch->tally);
-	ex->waiting_since_ms = ex->queue.n ? now_ms() : 0;
-	if (ex->overflow && ex->queue.bytes <= ex->options.queue_bytes / 4)
-		ex->overflow = false;
-}
-
-void batch_free_spans(struct batch *batch)
-{
-	for (size_t i = 0; i < batch->n; i++)
-		span_unref(batch->spans[i]);
-	batch->n = 0;
-}
-
-static int batch_init(struct batch *batch, size_t most, bool encoded)
-{
-	batch->spans = malloc(most * sizeof(struct span *));
-	batch->tally.shares = malloc(most * sizeof(struct tally_share));
-	batch->encoder = encoded ? otlp_encoder_new() : NULL;
-	return batch->spans && batch->tally.shares && (batch->encoder || !encoded) ? 0 : -ENOMEM;
-}
-
-static void batch_clear(struct batch *batch)
-{
-	otlp_encoder_free(batch->encoder);
-	free(batch->tally.shares);
-	free(batch->spans);
 }
 
 /* ---- Sleeping; all with the lock held -------------------------------------------------------- */
@@ -118,18 +44,6 @@ static void wake(struct exporter *ex)
 		return;
 	ex->sleep = AWAKE;
 	pthread_cond_signal(&ex->wake);
-}
-
-void report_overflow(struct exporter *ex)
-{
-	uint64_t dropped = ex->counts.queue_full;
-	bool overflow = ex->overflow;
-
-	if (overflow == ex->health.overflow.said)
-		return;
-	pthread_mutex_unlock(&ex->lock);
-	health_overflow(&ex->health, overflow, dropped, now_ms());
-	pthread_mutex_lock(&ex->lock);
 }
 
 /* ---- The thread ------------------------------------------------------------------------------ */

@@ -56,7 +56,7 @@ static bool take(struct exporter *ex)
 	if (err == -ENODATA)
 		return false;
 	if (err) {
-		send_refused(ex, &ex->batch, err);
+		batch_refused(ex, &ex->batch, err);
 		return false;
 	}
 	ex->request = ex->batch.request;
@@ -73,26 +73,6 @@ static void finish(struct exporter *ex, size_t n, int err, size_t rejected, cons
 	ex->retry_at_ms = 0;
 	ex->pause_ms = ex->options.retry_initial_ms;
 	health_delivered(&ex->health, err, err ? n : rejected, message, now_ms());
-}
-
-/* The fate of a batch in memory, -EAGAIN: given up. */
-static void settle_batch(struct exporter *ex, struct batch *batch, int err, size_t rejected)
-{
-	size_t slot = ex->options.slot;
-
-	pthread_mutex_lock(&ex->lock);
-	batch_remove(ex, batch);
-	if (err == -EAGAIN) {
-		ex->counts.undelivered += batch->n;
-		tally_add(&batch->tally, slot, ACCOUNT_UNDELIVERED);
-	} else {
-		ex->counts.exported += batch->n - rejected;
-		ex->counts.rejected += rejected;
-		tally_deliver(&batch->tally, slot, rejected);
-	}
-	trace_gone(ex, batch->n, err == -EAGAIN ? batch->n : rejected, batch);
-	pthread_mutex_unlock(&ex->lock);
-	batch_free_spans(batch);
 }
 
 static void settle_entry(struct exporter *ex, size_t rejected)
@@ -114,21 +94,10 @@ static void settle_entry(struct exporter *ex, size_t rejected)
 		health_spool_empty(&ex->health);
 }
 
-void send_refused(struct exporter *ex, struct batch *batch, int err)
-{
-	char message[64] = "";
-
-	if (err == -EMSGSIZE)
-		snprintf(message, sizeof(message), "%zu spans exceed the limit of %u MiB", batch->n,
-			 REQUEST_BYTES >> 20);
-	health_refused(&ex->health, err, message, now_ms());
-	settle_batch(ex, batch, err, batch->n);
-}
-
 static void give_up(struct exporter *ex)
 {
 	health_gave_up(&ex->health, ex->batch.n, now_ms());
-	settle_batch(ex, &ex->batch, -EAGAIN, 0);
+	batch_settle(ex, &ex->batch, -EAGAIN, 0);
 	ex->retry_at_ms = 0;
 	ex->pause_ms = ex->options.retry_initial_ms;
 }
@@ -251,6 +220,6 @@ void send_try(struct exporter *ex)
 	if (ex->entry)
 		settle_entry(ex, delivery.rejected);
 	else
-		settle_batch(ex, &ex->batch, err, delivery.rejected);
+		batch_settle(ex, &ex->batch, err, delivery.rejected);
 	finish(ex, n, err, delivery.rejected, delivery.message);
 }

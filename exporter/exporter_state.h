@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the parts of an exporter share, and nobody else: exporter.c (the queue's other end and the
- * thread), exporter_send.c (batches leave) and exporter_store.c (batches go to the spool).
+ * thread), and below it exporter_send.c (batches leave), exporter_store.c (batches go to the spool) and
+ * exporter_batch.c, in this order.
  *
  * Spans stay in the queue, and in its account of bytes, until their fate is known; so whatever is
  * neither counted, nor in the spool, nor in the queue does not exist.
@@ -85,7 +86,14 @@ static inline uint64_t later(uint64_t from, uint64_t ms)
 	return ms > NEVER - from ? NEVER : from + ms;
 }
 
-/* ---- exporter.c ---- */
+/* ---- exporter_batch.c ---- */
+
+/**
+ * Memory for @most spans, and for their request if it is to be @encoded. Returns 0 or -ENOMEM;
+ * batch_clear() in either case.
+ */
+int batch_init(struct batch *batch, size_t most, bool encoded);
+void batch_clear(struct batch *batch);
 
 /**
  * Makes a batch of the oldest spans in the queue. Returns 0; -ENODATA: there are none; or a
@@ -108,6 +116,12 @@ void trace_under_way(struct exporter *ex, size_t n);
 /** Afterwards, without the lock. */
 void batch_free_spans(struct batch *batch);
 
+/** Books what became of it, and frees its spans: @rejected of them were; @err -EAGAIN: given up. */
+void batch_settle(struct exporter *ex, struct batch *batch, int err, size_t rejected);
+
+/** Spans that cannot be sent, to nobody: says so, and counts them as rejected. */
+void batch_refused(struct exporter *ex, struct batch *batch, int err);
+
 /** Says what changed about the overflow; called with the lock held, lets it go meanwhile. */
 void report_overflow(struct exporter *ex);
 
@@ -118,9 +132,6 @@ bool send_pending(const struct exporter *ex);
 
 /** Tries to deliver the oldest batch, once. */
 void send_try(struct exporter *ex);
-
-/** Spans that cannot be sent, to nobody: says so, and counts them as rejected. */
-void send_refused(struct exporter *ex, struct batch *batch, int err);
 
 /* ---- exporter_store.c ---- */
 

@@ -165,7 +165,7 @@ static int store_next(struct exporter *ex)
 	if (err == -ENODATA)
 		return err;
 	if (err == -EMSGSIZE) {
-		send_refused(ex, &ex->storing, err);
+		batch_refused(ex, &ex->storing, err);
 		return 0;
 	}
 	if (err) {
