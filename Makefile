@@ -192,7 +192,7 @@ soak: test-deps ## Short lives for SOAK_SECONDS: memory, descriptors and maps en
 FUZZ_SECONDS ?= 60
 # What an event goes through.
 FUZZED := accounting assemble assemble_finish attributes books checkpoint clock decode detect fields intake intake_complain \
-	intake_flushes intake_lives left_out log open open_save open_table process resource scopes span_limits stream type_name utf8
+	intake_flushes intake_lives left_out log open open_finish open_save open_table process resource scopes span_limits stream type_name utf8
 .PHONY: fuzz
 fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
 	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)
