@@ -192,19 +192,19 @@ soak: test-deps ## Short lives for SOAK_SECONDS: memory, descriptors and maps en
 FUZZ_SECONDS ?= 60
 # What an event goes through.
 FUZZED := accounting assemble assemble_finish attributes books checkpoint clock decode detect fields intake intake_complain \
-	intake_flushes intake_lives left_out log open open_finish open_save open_table process resource scopes span_limits stream type_name utf8
+	intake_flushes intake_lives left_out open open_finish open_save open_table process resource scopes span_limits stream type_name utf8
 .PHONY: fuzz
 fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
 	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
 		$(patsubst %,userspace/%.c,$(FUZZED)) \
-		$(addprefix exporter/,account.c span.c wire.c)
+		$(addprefix exporter/,account.c log.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
 		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iuserspace -Iexporter -g -O1 -fsanitize=fuzzer,address,undefined \
-		-o $(BUILD)/fuzz/spool tests/fuzz/spool_fuzz.c userspace/log.c \
-		$(addprefix exporter/,account.c span.c spool.c spool_file.c tally.c) -lz
+		-o $(BUILD)/fuzz/spool tests/fuzz/spool_fuzz.c \
+		$(addprefix exporter/,account.c log.c span.c spool.c spool_file.c tally.c) -lz
 	$(Q)$(BUILD)/fuzz/intake -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus/intake
 	$(Q)$(BUILD)/fuzz/propagation -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus/propagation
 	$(Q)TMPDIR=/dev/shm $(BUILD)/fuzz/spool -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus/spool
