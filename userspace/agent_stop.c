@@ -12,6 +12,7 @@
 
 #define STOP_MS 5000u	      /* for what is on its way out at the end */
 #define METRICS_MS 2000u      /* for the last metrics */
+#define LOSSES_ROUNDS 16 /* notes that wait, those behind them; a few are enough once nobody records */
 #define DRAIN_NS 10000000000u /* for what is on its way in: much less, but with a ring of gigabytes */
 #define LAST_LOOK_NS 1000000000u
 
@@ -74,10 +75,10 @@ void agent_stop(struct agent *agent)
 	agent_tick(agent);
 	last_look(agent);
 	/* What is noted as lost is believed once all that was in the ring by then is known. */
-	drain(agent);
-	if (capture_losses(agent->capture, agent_lost, agent)) {
+	for (int i = 0; i < LOSSES_ROUNDS; i++) {
 		drain(agent);
-		(void)capture_losses(agent->capture, agent_lost, agent);
+		if (!capture_losses(agent->capture, agent_lost, agent))
+			break;
 	}
 	capture_detach(agent->capture);
 	intake_finish(agent->intake);

@@ -135,7 +135,7 @@ int capture_nap(struct capture *capture, bool busy);
 
 /**
  * Calls @lost for every stream that BPF lost something of since the last call, once all that was in the
- * ring by then has been read. True: it has not, yet.
+ * ring by then has been read. True: it has not, yet, or there may be more: call again once it has.
  */
 bool capture_losses(struct capture *capture,
 		    void (*lost)(void *self, const struct loss_key *key, const struct loss_note *note),

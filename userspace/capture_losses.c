@@ -42,13 +42,15 @@ bool capture_losses(struct capture *capture,
 		capture->losses_end = capture_written(capture);
 		capture->bpf->bss->losses_read += capture->losses_count != 0;
 	}
+	if (!capture->losses_count)
+		return false;
 	/* What was handed over before is in the ring: it must be known first, or would be taken for lost. */
-	if (capture->losses_count && capture_consumed(capture) < capture->losses_end)
+	if (capture_consumed(capture) < capture->losses_end)
 		return true;
 	for (size_t i = 0; i < capture->losses_count; i++)
 		lost(self, &capture->losses[i].key, &capture->losses[i].note);
 	capture->losses_count = 0;
-	return false;
+	return true;
 }
 
 static uint64_t skipped_runs(int program)

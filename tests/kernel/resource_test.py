@@ -34,7 +34,7 @@ def the_option_names_services_that_do_not_name_themselves():
 
 @test
 def an_empty_service_name_is_none():
-    equal(resource_of(env={"OTEL_SERVICE_NAME": ""})["service.name"], "scenes_c", "service.name")
+    equal(resource_of(env={"OTEL_SERVICE_NAME": ""})["service.name"], "unknown_service:scenes_c", "service.name")
 
 
 @test
