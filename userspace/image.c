@@ -1,61 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image.h"
 
-#include <elf.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
-#if defined(__x86_64__)
-#define THIS_MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define THIS_MACHINE EM_AARCH64
-#endif
+#include "elf_file.h"
 
-#define MAX_HEADERS 64
 #define MAX_NOTES (64 * 1024)
 
-struct segments {
-	Elf64_Phdr header[MAX_HEADERS];
-	unsigned count;
-};
-
-/* Exactly @size bytes at @offset, or -EBADMSG. */
-static int read_at(int fd, void *to, size_t size, uint64_t offset)
-{
-	ssize_t n;
-
-	if (offset > INT64_MAX)
-		return -EBADMSG;
-	n = pread(fd, to, size, (off_t)offset);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == size ? 0 : -EBADMSG;
-}
-
-/* The place in the file of what is @size bytes at @address; flags must be those of the segment. */
-static bool file_offset(const struct segments *segments, uint64_t address, uint64_t size,
-			uint32_t flags, uint64_t *out)
-{
-	for (unsigned i = 0; i < segments->count; i++) {
-		const Elf64_Phdr *h = &segments->header[i];
-
-		if (h->p_type != PT_LOAD || (h->p_flags & flags) != flags)
-			continue;
-		if (address < h->p_vaddr || address - h->p_vaddr > h->p_filesz ||
-		    h->p_filesz - (address - h->p_vaddr) < size)
-			continue;
-		if (h->p_offset > INT64_MAX - h->p_filesz)
-			continue;
-		*out = h->p_offset + (address - h->p_vaddr);
-		return true;
-	}
-	return false;
-}
-
-static int resolve(const struct segments *segments, uint64_t at, const struct otel_image_note *note,
+static int resolve(const struct elf_file *elf, uint64_t at, const struct otel_image_note *note,
 		   struct image *out)
 {
 #define ADDRESS(field)                                                                             \
@@ -64,17 +18,17 @@ static int resolve(const struct segments *segments, uint64_t at, const struct ot
 
 	/* Images of before there were any have 0. */
 	if (note->tracer_sites &&
-	    !file_offset(segments, ADDRESS(tracer_sites), OTEL_TRACER_SITES, PF_X, &out->tracer_sites))
+	    !elf_file_offset(elf, ADDRESS(tracer_sites), OTEL_TRACER_SITES, PF_X, &out->tracer_sites))
 		return -EBADMSG;
 	out->anchor_address = ADDRESS(anchor);
-	if (!file_offset(segments, ADDRESS(flush_nop5), 5, PF_X, &out->flush_nop5) ||
-	    !file_offset(segments, ADDRESS(flush_nop10), 10, PF_X, &out->flush_nop10) ||
-	    !file_offset(segments, ADDRESS(flush_nop), 1, PF_X, &out->flush_nop) ||
-	    !file_offset(segments, ADDRESS(control_sites), OTEL_CONTROLS, PF_X, &out->control_sites) ||
-	    !file_offset(segments, ADDRESS(enable_site), 1, PF_X, &out->enable_site) ||
-	    !file_offset(segments, ADDRESS(semaphores), 2 * OTEL_SEMAPHORES, PF_W, &out->semaphores) ||
-	    !file_offset(segments, ADDRESS(controls), 2 * OTEL_CONTROLS, PF_W, &out->controls) ||
-	    !file_offset(segments, out->anchor_address, 8, PF_W, &anchor_offset))
+	if (!elf_file_offset(elf, ADDRESS(flush_nop5), 5, PF_X, &out->flush_nop5) ||
+	    !elf_file_offset(elf, ADDRESS(flush_nop10), 10, PF_X, &out->flush_nop10) ||
+	    !elf_file_offset(elf, ADDRESS(flush_nop), 1, PF_X, &out->flush_nop) ||
+	    !elf_file_offset(elf, ADDRESS(control_sites), OTEL_CONTROLS, PF_X, &out->control_sites) ||
+	    !elf_file_offset(elf, ADDRESS(enable_site), 1, PF_X, &out->enable_site) ||
+	    !elf_file_offset(elf, ADDRESS(semaphores), 2 * OTEL_SEMAPHORES, PF_W, &out->semaphores) ||
+	    !elf_file_offset(elf, ADDRESS(controls), 2 * OTEL_CONTROLS, PF_W, &out->controls) ||
+	    !elf_file_offset(elf, out->anchor_address, 8, PF_W, &anchor_offset))
 		return -EBADMSG;
 	return 1;
 #undef ADDRESS
@@ -90,7 +44,7 @@ static size_t padded(size_t size)
  * 4 bytes, whatever the segment says: mold puts it into one with GNU properties, which are aligned
  * to 8 and have sizes that are multiples of 8, with filler between.
  */
-static int find_note(const struct segments *segments, const uint8_t *notes, size_t size,
+static int find_note(const struct elf_file *elf, const uint8_t *notes, size_t size,
 		     uint64_t address, struct image *out)
 {
 	size_t at = 0;
@@ -115,7 +69,7 @@ static int find_note(const struct segments *segments, const uint8_t *notes, size
 		    header.n_descsz >= sizeof(note)) {
 			memcpy(&note, notes + value, sizeof(note));
 			if (note.version == OTEL_FORMAT_VERSION)
-				return resolve(segments, address + value, &note, out);
+				return resolve(elf, address + value, &note, out);
 		}
 		at = value + padded(header.n_descsz);
 		if (at > size)
@@ -124,32 +78,17 @@ static int find_note(const struct segments *segments, const uint8_t *notes, size
 	return 0;
 }
 
-static int read_segments(int fd, struct segments *segments)
-{
-	Elf64_Ehdr elf;
-	int err = read_at(fd, &elf, sizeof(elf), 0);
-
-	if (err)
-		return err == -EBADMSG ? 0 : err;
-	if (memcmp(elf.e_ident, ELFMAG, SELFMAG) || elf.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    elf.e_machine != THIS_MACHINE || elf.e_phentsize != sizeof(Elf64_Phdr))
-		return 0;
-	segments->count = elf.e_phnum < MAX_HEADERS ? elf.e_phnum : MAX_HEADERS;
-	err = read_at(fd, segments->header, segments->count * sizeof(Elf64_Phdr), elf.e_phoff);
-	return err ? err : 1;
-}
-
 int image_read(int fd, struct image *out)
 {
 	static _Thread_local uint8_t notes[MAX_NOTES];
-	struct segments segments;
-	int ret = read_segments(fd, &segments);
+	struct elf_file elf;
+	int ret = elf_file_read(fd, &elf);
 
-	if (ret <= 0)
-		return ret;
+	if (ret)
+		return ret == -ENOEXEC ? 0 : ret;
 	*out = (struct image){0};
-	for (unsigned i = 0; i < segments.count; i++) {
-		const Elf64_Phdr *h = &segments.header[i];
+	for (size_t i = 0; i < elf.n_segments; i++) {
+		const Elf64_Phdr *h = &elf.segments[i];
 
 		if (h->p_type == PT_LOAD && h->p_flags & PF_X) {
 			out->text_offset = h->p_offset;
@@ -157,16 +96,16 @@ int image_read(int fd, struct image *out)
 			break;
 		}
 	}
-	for (unsigned i = 0; i < segments.count; i++) {
-		const Elf64_Phdr *h = &segments.header[i];
+	for (size_t i = 0; i < elf.n_segments; i++) {
+		const Elf64_Phdr *h = &elf.segments[i];
 		size_t size = h->p_filesz < MAX_NOTES ? h->p_filesz : MAX_NOTES;
 
 		if (h->p_type != PT_NOTE)
 			continue;
-		ret = read_at(fd, notes, size, h->p_offset);
+		ret = elf_file_read_at(fd, notes, size, h->p_offset);
 		if (ret)
 			return ret;
-		ret = find_note(&segments, notes, size, h->p_vaddr, out);
+		ret = find_note(&elf, notes, size, h->p_vaddr, out);
 		if (ret)
 			return ret;
 	}

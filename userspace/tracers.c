@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tracers.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "elf_file.h"
 
 #if defined(__x86_64__)
 #define RELATIVE R_X86_64_RELATIVE
@@ -13,7 +14,6 @@
 #define RELATIVE R_AARCH64_RELATIVE
 #endif
 
-#define HEADERS_MAX 64
 #define DYNAMIC_MAX 256
 #define CHUNK ((size_t)65536)
 #define DATA_MAX ((uint64_t)32 << 20) /* of a file, looked through; the rest is not */
@@ -38,66 +38,11 @@ struct found {
 };
 
 struct reader {
-	int fd;
+	struct elf_file elf;
 	uint64_t page;
-	Elf64_Ehdr elf;
-	Elf64_Phdr segments[HEADERS_MAX];
-	size_t n_segments;
 	size_t n;
 	struct found found[OTEL_TRACER_SITES];
 };
-
-/* Exactly @size bytes at @offset, or -EBADMSG. */
-static int read_at(const struct reader *reader, void *to, size_t size, uint64_t offset)
-{
-	ssize_t n;
-
-	if (offset > INT64_MAX)
-		return -EBADMSG;
-	n = pread(reader->fd, to, size, (off_t)offset);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == size ? 0 : -EBADMSG;
-}
-
-static int read_headers(struct reader *reader)
-{
-	Elf64_Ehdr *elf = &reader->elf;
-	int err = read_at(reader, elf, sizeof(*elf), 0);
-
-	if (err)
-		return err;
-	if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    elf->e_phentsize != sizeof(Elf64_Phdr))
-		return -EBADMSG;
-	reader->n_segments = elf->e_phnum < HEADERS_MAX ? elf->e_phnum : HEADERS_MAX;
-	err = read_at(reader, reader->segments, reader->n_segments * sizeof(Elf64_Phdr),
-		      elf->e_phoff);
-	for (size_t i = 0; !err && i < reader->n_segments; i++) {
-		const Elf64_Phdr *h = &reader->segments[i];
-
-		/* So that nothing overflows below. */
-		if (h->p_offset > INT64_MAX / 2 || h->p_filesz > INT64_MAX / 2 ||
-		    h->p_vaddr > INT64_MAX / 2 || h->p_memsz > INT64_MAX / 2)
-			err = -EBADMSG;
-	}
-	return err;
-}
-
-static bool file_offset(const struct reader *reader, uint64_t address, uint64_t size, uint64_t *out)
-{
-	for (size_t i = 0; i < reader->n_segments; i++) {
-		const Elf64_Phdr *h = &reader->segments[i];
-
-		if (h->p_type != PT_LOAD || address < h->p_vaddr ||
-		    address - h->p_vaddr > h->p_filesz ||
-		    h->p_filesz - (address - h->p_vaddr) < size)
-			continue;
-		*out = h->p_offset + (address - h->p_vaddr);
-		return true;
-	}
-	return false;
-}
 
 /* ---- Where they are ------------------------------------------------------------------------- */
 
@@ -111,8 +56,8 @@ static bool is_writable(const struct reader *reader, uint64_t address, uint64_t 
 	uint64_t mask = ~(reader->page - 1), at = offset & mask;
 	unsigned mapped = 0;
 
-	for (size_t i = 0; i < reader->n_segments; i++) {
-		const Elf64_Phdr *h = &reader->segments[i];
+	for (size_t i = 0; i < reader->elf.n_segments; i++) {
+		const Elf64_Phdr *h = &reader->elf.segments[i];
 		uint64_t begin = h->p_offset & mask,
 			 end = (h->p_offset + h->p_filesz + reader->page - 1) & mask;
 
@@ -150,7 +95,7 @@ static int scan(struct reader *reader, const Elf64_Phdr *segment, uint64_t *left
 
 		if (size > *left)
 			size = (size_t)*left;
-		err = read_at(reader, chunk, size, segment->p_offset + at);
+		err = elf_file_read_at(reader->elf.fd, chunk, size, segment->p_offset + at);
 		if (err)
 			return err;
 		for (i = 0; i + sizeof(struct layout) <= size; i += 8) {
@@ -171,9 +116,9 @@ static int scan_all(struct reader *reader)
 	uint64_t left = DATA_MAX;
 	int err = chunk ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !err && i < reader->n_segments; i++)
-		if (reader->segments[i].p_type == PT_LOAD && reader->segments[i].p_flags & PF_W)
-			err = scan(reader, &reader->segments[i], &left, chunk);
+	for (size_t i = 0; !err && i < reader->elf.n_segments; i++)
+		if (reader->elf.segments[i].p_type == PT_LOAD && reader->elf.segments[i].p_flags & PF_W)
+			err = scan(reader, &reader->elf.segments[i], &left, chunk);
 	free(chunk);
 	return err;
 }
@@ -186,8 +131,8 @@ static int find_relocations(const struct reader *reader, uint64_t *offset, uint6
 	uint64_t address = 0;
 
 	*size = 0;
-	for (size_t i = 0; i < reader->n_segments; i++) {
-		const Elf64_Phdr *h = &reader->segments[i];
+	for (size_t i = 0; i < reader->elf.n_segments; i++) {
+		const Elf64_Phdr *h = &reader->elf.segments[i];
 		Elf64_Dyn dynamic[DYNAMIC_MAX];
 		size_t n = h->p_filesz / sizeof(*dynamic);
 		int err;
@@ -195,7 +140,7 @@ static int find_relocations(const struct reader *reader, uint64_t *offset, uint6
 		if (h->p_type != PT_DYNAMIC)
 			continue;
 		n = n < DYNAMIC_MAX ? n : DYNAMIC_MAX;
-		err = read_at(reader, dynamic, n * sizeof(*dynamic), h->p_offset);
+		err = elf_file_read_at(reader->elf.fd, dynamic, n * sizeof(*dynamic), h->p_offset);
 		if (err)
 			return err;
 		for (size_t k = 0; k < n && dynamic[k].d_tag != DT_NULL; k++) {
@@ -205,7 +150,7 @@ static int find_relocations(const struct reader *reader, uint64_t *offset, uint6
 				*size = dynamic[k].d_un.d_val;
 		}
 	}
-	if (*size > RELOCATIONS_MAX || (*size && !file_offset(reader, address, *size, offset)))
+	if (*size > RELOCATIONS_MAX || (*size && !elf_file_offset(&reader->elf, address, *size, 0, offset)))
 		return -EBADMSG;
 	return 0;
 }
@@ -233,7 +178,7 @@ static int relocate_all(struct reader *reader)
 	while (!err && size >= sizeof(*list)) {
 		size_t n = (size < CHUNK ? (size_t)size : CHUNK) / sizeof(*list);
 
-		err = read_at(reader, list, n * sizeof(*list), offset);
+		err = elf_file_read_at(reader->elf.fd, list, n * sizeof(*list), offset);
 		for (size_t i = 0; !err && i < n; i++)
 			relocate(reader, &list[i]);
 		offset += n * sizeof(*list);
@@ -245,11 +190,14 @@ static int relocate_all(struct reader *reader)
 
 int tracers_read(int fd, struct tracers *out)
 {
-	struct reader reader = {.fd = fd, .page = (uint64_t)sysconf(_SC_PAGESIZE)};
-	int err = read_headers(&reader);
+	struct reader reader = {.page = (uint64_t)sysconf(_SC_PAGESIZE)};
+	int err = elf_file_read(fd, &reader.elf);
 	uint64_t offset;
 
 	out->n = 0;
+	/* So that nothing overflows. */
+	if (!err && !elf_file_is_plausible(&reader.elf))
+		err = -EBADMSG;
 	if (!err)
 		err = scan_all(&reader);
 	if (!err && reader.n)
@@ -258,8 +206,8 @@ int tracers_read(int fd, struct tracers *out)
 		const struct found *it = &reader.found[i];
 		struct tracer *tracer = &out->list[out->n];
 
-		if (!file_offset(&reader, it->name, it->name_size, &offset) ||
-		    read_at(&reader, tracer->name, it->name_size, offset))
+		if (!elf_file_offset(&reader.elf, it->name, it->name_size, 0, &offset) ||
+		    elf_file_read_at(fd, tracer->name, it->name_size, offset))
 			continue;
 		tracer->name_size = it->name_size;
 		tracer->off = it->off;

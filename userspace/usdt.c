@@ -2,80 +2,49 @@
 #include "usdt.h"
 
 #include <asm/ptrace.h>
-#include <elf.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#if defined(__x86_64__)
-#define THIS_MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define THIS_MACHINE EM_AARCH64
-#endif
+#include "elf_file.h"
 
 #define NOTES_NAME ".note.stapsdt"
 #define BASE_NAME ".stapsdt.base"
 #define NOTE_TYPE 3
-#define HEADERS_MAX 64
 #define SECTIONS_MAX 4096
 #define NOTES_MAX ((size_t)1 << 20)
 
 struct file {
-	int fd;
-	Elf64_Ehdr elf;
-	Elf64_Phdr segments[HEADERS_MAX];
-	size_t n_segments;
+	struct elf_file elf;
 	Elf64_Shdr *sections;
 	size_t n_sections;
 };
 
-/* Exactly @size bytes at @offset, or -EBADMSG. */
-static int read_at(const struct file *file, void *to, size_t size, uint64_t offset)
-{
-	ssize_t n;
-
-	if (offset > INT64_MAX)
-		return -EBADMSG;
-	n = pread(file->fd, to, size, (off_t)offset);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == size ? 0 : -EBADMSG;
-}
-
 /* Returns 1; 0: there are none to be found. */
-static int read_headers(struct file *file)
+static int read_headers(int fd, struct file *file)
 {
-	Elf64_Ehdr *elf = &file->elf;
-	int err = read_at(file, elf, sizeof(*elf), 0);
+	const Elf64_Ehdr *header = &file->elf.header;
+	int err = elf_file_read(fd, &file->elf);
 
 	if (err)
-		return err == -EBADMSG ? 0 : err;
-	if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    elf->e_machine != THIS_MACHINE || elf->e_phentsize != sizeof(Elf64_Phdr) ||
-	    elf->e_shentsize != sizeof(Elf64_Shdr) || !elf->e_shoff ||
-	    elf->e_shnum > SECTIONS_MAX || elf->e_shstrndx >= elf->e_shnum)
+		return err == -ENOEXEC ? 0 : err;
+	if (header->e_shentsize != sizeof(Elf64_Shdr) || !header->e_shoff || header->e_shnum > SECTIONS_MAX ||
+	    header->e_shstrndx >= header->e_shnum)
 		return 0;
-	file->n_segments = elf->e_phnum < HEADERS_MAX ? elf->e_phnum : HEADERS_MAX;
-	file->n_sections = elf->e_shnum;
-	err = read_at(file, file->segments, file->n_segments * sizeof(*file->segments),
-		      elf->e_phoff);
-	if (err)
-		return err;
+	file->n_sections = header->e_shnum;
 	file->sections = malloc(file->n_sections * sizeof(*file->sections));
 	if (!file->sections)
 		return -ENOMEM;
-	err = read_at(file, file->sections, file->n_sections * sizeof(*file->sections),
-		      elf->e_shoff);
+	err = elf_file_read_at(fd, file->sections, file->n_sections * sizeof(*file->sections), header->e_shoff);
 	return err ? err : 1;
 }
 
 /* NULL: it has no such section. */
 static const Elf64_Shdr *find_section(const struct file *file, const char *name)
 {
-	const Elf64_Shdr *names = &file->sections[file->elf.e_shstrndx];
+	const Elf64_Shdr *names = &file->sections[file->elf.header.e_shstrndx];
 	size_t size = strlen(name) + 1;
 	char found[32];
 
@@ -83,26 +52,11 @@ static const Elf64_Shdr *find_section(const struct file *file, const char *name)
 		const Elf64_Shdr *it = &file->sections[i];
 
 		if (names->sh_offset <= INT64_MAX && it->sh_name < names->sh_size &&
-		    !read_at(file, found, size, names->sh_offset + it->sh_name) &&
+		    !elf_file_read_at(file->elf.fd, found, size, names->sh_offset + it->sh_name) &&
 		    !memcmp(found, name, size))
 			return it;
 	}
 	return NULL;
-}
-
-/* The place in the file of the byte at @address, in a segment with these flags. */
-static bool file_offset(const struct file *file, uint64_t address, uint32_t flags, uint64_t *out)
-{
-	for (size_t i = 0; i < file->n_segments; i++) {
-		const Elf64_Phdr *h = &file->segments[i];
-
-		if (h->p_type != PT_LOAD || (h->p_flags & flags) != flags || address < h->p_vaddr ||
-		    address - h->p_vaddr >= h->p_filesz || h->p_offset > INT64_MAX - h->p_filesz)
-			continue;
-		*out = h->p_offset + (address - h->p_vaddr);
-		return true;
-	}
-	return false;
 }
 
 /* Takes a string off *@from; false: it does not end before @end, or does not fit. */
@@ -137,8 +91,8 @@ static int read_site(const struct file *file, const Elf64_Shdr *base, const char
 	/* Tools that move an image in memory do not know of notes. */
 	moved = base ? base->sh_addr - addresses[1] : 0;
 	out->semaphore = 0;
-	if (!file_offset(file, addresses[0] + moved, PF_X, &out->offset) ||
-	    (addresses[2] && !file_offset(file, addresses[2] + moved, PF_W, &out->semaphore)))
+	if (!elf_file_offset(&file->elf, addresses[0] + moved, 1, PF_X, &out->offset) ||
+	    (addresses[2] && !elf_file_offset(&file->elf, addresses[2] + moved, 1, PF_W, &out->semaphore)))
 		return -EBADMSG;
 	return 1;
 }
@@ -182,8 +136,8 @@ static int read_notes(const struct file *file, const char *notes, size_t size, c
 
 int usdt_sites(int fd, const char *provider, struct usdt_site *sites, size_t max)
 {
-	struct file file = {.fd = fd};
-	int ret = read_headers(&file);
+	struct file file = {0};
+	int ret = read_headers(fd, &file);
 	const Elf64_Shdr *section = ret > 0 ? find_section(&file, NOTES_NAME) : NULL;
 	char *notes = NULL;
 
@@ -191,7 +145,7 @@ int usdt_sites(int fd, const char *provider, struct usdt_site *sites, size_t max
 		ret = 0;
 	if (section && section->sh_type == SHT_NOTE && section->sh_size <= NOTES_MAX) {
 		notes = malloc(section->sh_size + 1);
-		ret = notes ? read_at(&file, notes, section->sh_size, section->sh_offset) : -ENOMEM;
+		ret = notes ? elf_file_read_at(fd, notes, section->sh_size, section->sh_offset) : -ENOMEM;
 		if (!ret)
 			ret = read_notes(&file, notes, section->sh_size, provider, sites, max);
 	}

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "elf_file.h"
 #include "image_text.h"
 
 static const char mine[] = "a text of this test";
@@ -76,6 +77,7 @@ static void whatever_a_file_holds_nothing_breaks(void **state)
 		memset(file, 0, sizeof(file));
 		memcpy(elf->e_ident, ELFMAG "\2\1\1", 7);
 		elf->e_phoff = sizeof(*elf);
+		elf->e_machine = ELF_FILE_MACHINE;
 		elf->e_phentsize = sizeof(*header);
 		elf->e_phnum = 2;
 		header[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_X, .p_filesz = 4096};

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "otel/trace.h"
+#include "elf_file.h"
 #include "tracers.h"
 
 /* Ours: what the compiler and the linker of the tests make of it. */
@@ -42,6 +43,7 @@ static void file_init(struct file *it)
 	memset(it->bytes, 0, SIZE);
 	memcpy(elf->e_ident, ELFMAG "\2\1\1", 7);
 	elf->e_phoff = sizeof(*elf);
+	elf->e_machine = ELF_FILE_MACHINE;
 	elf->e_phentsize = sizeof(Elf64_Phdr);
 	elf->e_phnum = 5;
 	it->segments = (Elf64_Phdr *)(void *)(it->bytes + elf->e_phoff);

@@ -15,13 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "elf_file.h"
 #include "usdt.h"
-
-#if defined(__x86_64__)
-#define MACHINE EM_X86_64
-#else
-#define MACHINE EM_AARCH64
-#endif
 
 #define TEXT 0x1000u /* addresses are these and 0x400000 */
 #define DATA 0x2000u
@@ -41,7 +36,7 @@ static void image_init(struct image *it)
 	static const char names[] = "\0.note.stapsdt\0.stapsdt.base\0.shstrtab";
 
 	*it = (struct image){
-		.elf = {.e_machine = MACHINE,
+		.elf = {.e_machine = ELF_FILE_MACHINE,
 			.e_phoff = offsetof(struct image, segments),
 			.e_phentsize = sizeof(Elf64_Phdr),
 			.e_phnum = 2,
