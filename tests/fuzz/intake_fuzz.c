@@ -15,30 +15,11 @@
 #include "../../userspace/hash.h"
 #include "../../userspace/utf8.h"
 #include "../unit/producer.h"
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { BUFFERS = 4 };
-
-/* On standard output: make fuzz has the agent's complaints about processes thrown away. */
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                     \
-			fflush(stdout);                                                            \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
-struct input {
-	const uint8_t *p;
-	const uint8_t *end;
-};
-
-static uint8_t take_u8(struct input *in)
-{
-	return in->p < in->end ? *in->p++ : 0;
-}
 
 static uint64_t take_u64(struct input *in)
 {

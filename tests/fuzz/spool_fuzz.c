@@ -19,19 +19,11 @@
 #include "../../exporter/spool.h"
 #include "../../exporter/spool_file.h"
 #include "../unit/folder.h"
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { FILES_MAX = 16, FILE_BYTES_MAX = 4096 };
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                     \
-			fflush(stdout);                                                            \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 static char folder[64];
 
@@ -40,20 +32,10 @@ static void end(void)
 	folder_remove(folder);
 }
 
-struct input {
-	const uint8_t *p;
-	const uint8_t *end;
-};
-
-static uint8_t take(struct input *in)
-{
-	return in->p < in->end ? *in->p++ : 0;
-}
-
 /* How the name of a file is made. */
 static void name_file(char *name, struct input *in, uint8_t how)
 {
-	uint8_t number = take(in);
+	uint8_t number = take_u8(in);
 
 	if ((how & 7) == 7)
 		snprintf(name, 128, "%s/writing", folder);
@@ -66,22 +48,22 @@ static void name_file(char *name, struct input *in, uint8_t how)
 static void put_file(struct input *in)
 {
 	static uint8_t bytes[SPOOL_HEADER_BYTES + FILE_BYTES_MAX];
-	uint8_t how = take(in);
+	uint8_t how = take_u8(in);
 	char name[128];
 	size_t size;
 	int fd;
 
 	name_file(name, in, how);
-	size = (size_t)take(in) << 8 | take(in);
+	size = (size_t)take_u8(in) << 8 | take_u8(in);
 	size %= FILE_BYTES_MAX;
 	if (size > (size_t)(in->end - in->p))
 		size = (size_t)(in->end - in->p);
 	memcpy(bytes + SPOOL_HEADER_BYTES, in->p, size);
 	in->p += size;
-	spool_header_write(bytes, (struct bytes){bytes + SPOOL_HEADER_BYTES, size}, take(in),
-			   take(in) & 1);
+	spool_header_write(bytes, (struct bytes){bytes + SPOOL_HEADER_BYTES, size}, take_u8(in),
+			   take_u8(in) & 1);
 	if (how & 8) /* the header is nearly right */
-		bytes[take(in) % SPOOL_HEADER_BYTES] ^= take(in);
+		bytes[take_u8(in) % SPOOL_HEADER_BYTES] ^= take_u8(in);
 	if ((how & 0xf0) == 0xf0) {
 		mkdir(name, 0700);
 		return;

@@ -177,17 +177,31 @@ static void write_to(otel_span *span, struct note *note)
 	set(note, WRITTEN);
 }
 
+static void start_loose(struct worker *w, struct loose *it)
+{
+	char text[32];
+
+	it->note = new_note(w, w->current);
+	it->span = otel_start(&tracer, name_of(it->note, text), otel_int("thread", w->index));
+	set(it->note, STARTED);
+}
+
+static void end_loose(struct loose *it)
+{
+	if (!it->note->written)
+		write_to(&it->span, it->note);
+	set(it->note, ENDING);
+	otel_end(it->span);
+	set(it->note, ENDED);
+}
+
 static void take(struct worker *w)
 {
 	struct loose *it = __atomic_exchange_n(&mailbox[below(&w->random, 4)], NULL, __ATOMIC_ACQ_REL);
 
 	if (!it)
 		return;
-	if (!it->note->written)
-		write_to(&it->span, it->note);
-	set(it->note, ENDING);
-	otel_end(it->span);
-	set(it->note, ENDED);
+	end_loose(it);
 	free(it);
 }
 
@@ -195,11 +209,8 @@ static void take(struct worker *w)
 static void hand_over(struct worker *w)
 {
 	struct loose *it = malloc(sizeof(*it)), *none = NULL;
-	char text[32];
 
-	it->note = new_note(w, w->current);
-	it->span = otel_start(&tracer, name_of(it->note, text), otel_int("thread", w->index));
-	set(it->note, STARTED);
+	start_loose(w, it);
 	if (!__atomic_compare_exchange_n(&mailbox[below(&w->random, 4)], &none, it, 0, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		free(it);
@@ -208,19 +219,12 @@ static void hand_over(struct worker *w)
 static void detach(struct worker *w)
 {
 	struct loose *it = &w->kept[below(&w->random, 4)];
-	char text[32];
 
 	if (!it->note) {
-		it->note = new_note(w, w->current);
-		it->span = otel_start(&tracer, name_of(it->note, text), otel_int("thread", w->index));
-		set(it->note, STARTED);
+		start_loose(w, it);
 		return;
 	}
-	if (!it->note->written)
-		write_to(&it->span, it->note);
-	set(it->note, ENDING);
-	otel_end(it->span);
-	set(it->note, ENDED);
+	end_loose(it);
 	it->note = NULL;
 }
 
