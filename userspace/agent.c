@@ -115,6 +115,7 @@ void agent_overview(struct agent *agent, struct overview *out)
 	intake_counts(agent->intake, &out->counts);
 	capture_faults(agent->capture, &out->faults);
 	out->images = images_attached(agent->images, &out->longest_ms);
+	out->files_refused = images_refused(agent->images);
 	if (agent->not_handed_over < out->counts.books[BOOK_NOT_HANDED_OVER])
 		agent->not_handed_over = out->counts.books[BOOK_NOT_HANDED_OVER];
 	out->not_handed_over = agent->not_handed_over;
@@ -248,8 +249,9 @@ static int start(struct agent *agent)
 	}
 	if (agent->intake && agent->custody)
 		custody_begin(agent->custody, agent->intake, resumed, agent->pipeline);
-	agent->stacks = stacks_new();
-	agent->images = images_new(agent->capture);
+	agent->mounts = mounts_new();
+	agent->stacks = agent->mounts ? stacks_new(agent->mounts) : NULL;
+	agent->images = agent->mounts ? images_new(agent->capture, agent->mounts) : NULL;
 	agent->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!agent->intake || !agent->stacks || !agent->images || agent->epoll < 0) {
 		err = -errno;
@@ -303,6 +305,7 @@ void agent_free(struct agent *agent)
 	custody_free(agent->custody);
 	look_free(agent->look);
 	stacks_free(agent->stacks);
+	mounts_free(agent->mounts);
 	intake_free(agent->intake);
 	/* What this agent has just pinned, if it could not start. */
 	if (agent->pin && agent->capture && !agent->left && !capture_took_over(agent->capture))

@@ -22,7 +22,7 @@ void agent_mapping(void *self, const struct mapping *mapping)
 	if (agent->everybody && !capture_follows(agent->capture, mapping->pid))
 		return;
 	stacks_map(agent->stacks, mapping);
-	if (!mapping->path)
+	if (!mapping->file)
 		return;
 	image = images_offer(agent->images, mapping);
 	if (image && mapping->pid && capture_follows(agent->capture, mapping->pid))

@@ -41,6 +41,7 @@ struct agent {
 	struct custody *custody; /* NULL: nothing is pinned */
 	struct pipeline *pipeline;
 	struct capture *capture;
+	struct mounts *mounts;
 	struct images *images;
 	struct discovery *discovery;
 	struct intake *intake;

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "maps.h"
 
 #define RING_PAGES 16
 #define MAX_RECORD 8192
@@ -124,7 +123,6 @@ int discovery_poll(struct discovery *discovery, int epoll, uint64_t data)
 
 static void on_mapping(struct discovery *discovery, const struct mmap2 *record, uint64_t time)
 {
-	char path[MAPS_PATH_MAX];
 	struct mapping mapping = {
 		.pid = record->pid,
 		.address = record->address,
@@ -135,13 +133,10 @@ static void on_mapping(struct discovery *discovery, const struct mmap2 *record, 
 		.minor = record->minor,
 		.inode = record->inode,
 		.name = record->filename,
+		/* Others are "[vdso]" and "//anon". */
+		.file = record->filename[0] == '/' && record->inode,
 	};
 
-	/* Others are "[vdso]" and "//anon". */
-	if (record->filename[0] == '/' && record->inode) {
-		maps_path(&mapping, path);
-		mapping.path = path;
-	}
 	discovery->found(discovery->self, &mapping);
 }
 

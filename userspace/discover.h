@@ -10,6 +10,7 @@
 #ifndef OTEL_BPF_DISCOVER_H
 #define OTEL_BPF_DISCOVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,16 +25,15 @@ struct mapping {
 	uint64_t time; /* when, on CLOCK_MONOTONIC */
 	uint32_t major, minor;
 	uint64_t inode;
-	const char *path; /* through which the file can be opened now, whatever its mount namespace;
-			   * NULL: this is no file's */
-	const char *name; /* as the process knows it, for messages */
+	bool file;	  /* it is a file's: mounts_open() opens it, whatever its mount namespace */
+	const char *name; /* as the process knows it */
 };
 
 typedef void (*discover_fn)(void *self, const struct mapping *mapping);
 
 /**
  * Calls @found for the command's file, its script's interpreter and the libraries linked to it, by
- * asking its own dynamic loader; there are only paths and names, all numbers are 0.
+ * asking its own dynamic loader; there are only names, which are paths here, and all numbers are 0.
  */
 void discover_linked(const struct launch *launch, discover_fn found, void *self);
 

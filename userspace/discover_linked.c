@@ -15,7 +15,7 @@
 
 static void report(const char *path, discover_fn found, void *self)
 {
-	struct mapping mapping = {.path = path, .name = path};
+	struct mapping mapping = {.file = true, .name = path};
 
 	found(self, &mapping);
 }

@@ -51,6 +51,7 @@ struct file {
 
 struct images {
 	struct capture *capture;
+	struct mounts *mounts;
 	struct exceptions *exceptions;
 	struct file *buckets[BUCKETS];
 	struct list open; /* files with a descriptor */
@@ -59,17 +60,19 @@ struct images {
 	size_t n_open;
 	size_t attached;   /* ever */
 	double longest_ms; /* that attaching took */
+	uint64_t refused;  /* offers of files that are not touched */
 	uint64_t next_tick;
 	bool full_logged;
 };
 
-struct images *images_new(struct capture *capture)
+struct images *images_new(struct capture *capture, struct mounts *mounts)
 {
 	struct images *images = calloc(1, sizeof(*images));
 
 	if (!images)
 		return NULL;
 	images->capture = capture;
+	images->mounts = mounts;
 	list_init(&images->open);
 	list_init(&images->others);
 	images->exceptions = exceptions_new(capture);
@@ -132,6 +135,11 @@ size_t images_attached(const struct images *images, double *longest_ms)
 	if (longest_ms)
 		*longest_ms = images->longest_ms;
 	return images->attached;
+}
+
+uint64_t images_refused(const struct images *images)
+{
+	return images->refused;
 }
 
 static bool same(const struct file *file, const struct stat *st)
@@ -220,12 +228,21 @@ static struct file *add(struct images *images, int fd, const struct stat *st, co
 	return file;
 }
 
+/* What has no pid is the operator's own command, by path. */
+static int open_file(const struct images *images, const struct mapping *mapping)
+{
+	if (mapping->pid)
+		return mounts_open(images->mounts, mapping, false);
+	return open(mapping->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
 const struct image *images_offer(struct images *images, const struct mapping *mapping)
 {
-	int fd = open(mapping->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = open_file(images, mapping);
 	struct file *file;
 	struct stat st;
 
+	images->refused += fd == -EREMOTE;
 	if (fd < 0)
 		return NULL;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
@@ -281,7 +298,7 @@ static void find_mapped(struct images *images)
 	for (struct list *it = images->open.next; it != &images->open; it = it->next)
 		list_entry(it, struct file, used)->mapped = !pids;
 	for (size_t i = 0; i < n; i++)
-		(void)maps_list(pids[i], on_mapped, images);
+		(void)maps_read(pids[i], 0, on_mapped, images);
 	free(pids);
 }
 

@@ -13,11 +13,12 @@
 
 #include "capture.h"
 #include "discover.h"
+#include "mounts.h"
 
 struct images;
 
-/** Returns NULL and sets errno (ENOMEM). Free with images_free(), before the capture. */
-struct images *images_new(struct capture *capture);
+/** Returns NULL and sets errno (ENOMEM). Free with images_free(), before the others. */
+struct images *images_new(struct capture *capture, struct mounts *mounts);
 void images_free(struct images *images);
 
 /**
@@ -31,5 +32,8 @@ void images_tick(struct images *images, uint64_t now);
 
 /** How many files are attached to, and how long it took for the slowest of them, if @longest_ms. */
 size_t images_attached(const struct images *images, double *longest_ms);
+
+/** How often a file was offered that is not touched, see mounts.h. */
+uint64_t images_refused(const struct images *images);
 
 #endif

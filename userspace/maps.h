@@ -7,22 +7,11 @@
 
 #include "discover.h"
 
-#define MAPS_PATH_MAX (4096 + 64)
-
 /**
  * Calls @found for every file that @pid has mapped as code; @time is what the mappings are given
  * for theirs. Returns 0, or a negative errno: -ENOENT or -ESRCH: there is no such process, -EACCES:
  * it is not ours to see.
  */
 int maps_read(uint32_t pid, uint64_t time, discover_fn found, void *self);
-
-/** The same without paths: only what the kernel itself knows is asked for. */
-int maps_list(uint32_t pid, discover_fn found, void *self);
-
-/**
- * Through what the file behind a mapping can be opened now, whatever its mount namespace, replaced
- * or deleted: its name in the process goes into mapping->name before.
- */
-void maps_path(const struct mapping *mapping, char path[MAPS_PATH_MAX]);
 
 #endif

@@ -164,6 +164,9 @@ static void tell_agent(const struct overview *overview, const struct metric_writ
 	     "Processes whose end nobody saw", counts->vanished);
 	only(writer, "otelbpf.image.attached", METRIC_UPDOWN, "{file}",
 	     "Files that are attached to", overview->images);
+	only(writer, "otelbpf.image.refused", METRIC_COUNTER, "{file}",
+	     "Files that are not, for the file system that they are on; whenever one was loaded",
+	     overview->files_refused);
 	only(writer, "otelbpf.ring.size", METRIC_GAUGE, "By",
 	     "Room for records on their way from the kernel", overview->ring_bytes);
 	only(writer, "otelbpf.ring.used", METRIC_GAUGE, "By", "How much of it is taken",

@@ -50,6 +50,10 @@ static void say_faults(const struct overview *overview)
 		log_error("%" PRIu64 " forks and execs were not told because the ring was full (see "
 			  "--ring-size)",
 			  faults->lives_lost);
+	if (overview->files_refused)
+		log_error("%" PRIu64 " times, a file on a file system that could hang the agent was loaded, and "
+			  "not attached to",
+			  overview->files_refused);
 	if (faults->not_followed)
 		log_error("%" PRIu64 " processes were not followed: too many at once", faults->not_followed);
 }

@@ -2,14 +2,11 @@
 #include "stacks.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "detect.h"
@@ -75,6 +72,7 @@ struct space {
 };
 
 struct stacks {
+	struct mounts *mounts;
 	struct space *spaces[BUCKETS];
 	size_t n_spaces;
 	size_t n_places;
@@ -87,12 +85,13 @@ struct stacks {
 	size_t read;	 /* bytes of symbols were read */
 };
 
-struct stacks *stacks_new(void)
+struct stacks *stacks_new(struct mounts *mounts)
 {
 	struct stacks *stacks = calloc(1, sizeof(*stacks));
 
 	if (!stacks)
 		return NULL;
+	stacks->mounts = mounts;
 	list_init(&stacks->living);
 	list_init(&stacks->ended);
 	list_init(&stacks->open);
@@ -119,18 +118,11 @@ static void file_close(struct stacks *stacks, struct file *file)
 	stacks->n_open--;
 }
 
-/* Takes the file behind @path; @inode: 0, or it must be this one. */
-static void file_open(struct stacks *stacks, struct file *file, const char *path, uint64_t inode)
+/* Takes @fd, unless that is an error. */
+static void file_open(struct stacks *stacks, struct file *file, int fd)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
-
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (inode && st.st_ino != inode)) {
-		close(fd);
-		return;
-	}
 	if (stacks->n_open >= OPEN_MAX_)
 		file_close(stacks, list_entry(stacks->open.next, struct file, used));
 	file->fd = fd;
@@ -161,9 +153,7 @@ static struct file *file_get(struct stacks *stacks, const struct mapping *mappin
 	}
 	/* Now: the process may be gone when somebody asks. If it is, already, by the name. */
 	if (it->fd < 0)
-		file_open(stacks, it, mapping->path, 0);
-	if (it->fd < 0)
-		file_open(stacks, it, mapping->name, mapping->inode);
+		file_open(stacks, it, mounts_open(stacks->mounts, mapping, true));
 	it->references++;
 	return it;
 }
@@ -187,7 +177,7 @@ static const struct symbols *file_symbols(struct stacks *stacks, struct file *fi
 	size_t cost;
 
 	if (file->fd < 0)
-		file_open(stacks, file, file->name, file->inode);
+		file_open(stacks, file, mounts_open_name(stacks->mounts, file->name, file->inode));
 	if (file->fd < 0)
 		return NULL;
 	list_move(&stacks->open, &file->used);
@@ -327,7 +317,7 @@ static void add_place(struct stacks *stacks, struct space *space, const struct m
 	if (places->n >= MAPPINGS_MAX)
 		places_remove(stacks, places, 0);
 	places->list[places->n] = place;
-	if (mapping->path)
+	if (mapping->file)
 		places->list[places->n].file = file_get(stacks, mapping);
 	places->n++;
 	stacks->n_places++;
@@ -633,7 +623,8 @@ int stacks_text(struct stacks *stacks, const struct process_id *process, uint64_
 			continue;
 		tried++;
 		if (it->file->fd < 0)
-			file_open(stacks, it->file, it->file->name, it->file->inode);
+			file_open(stacks, it->file,
+				  mounts_open_name(stacks->mounts, it->file->name, it->file->inode));
 		if (it->file->fd >= 0 &&
 		    !image_text(it->file->fd, it->begin, it->offset, address, text, room))
 			return 0;

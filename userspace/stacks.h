@@ -15,11 +15,12 @@
 #include "../bpf/event.h"
 #include "blob.h"
 #include "discover.h"
+#include "mounts.h"
 
 struct stacks;
 
-/** Returns NULL and sets errno (ENOMEM). Free with stacks_free(). */
-struct stacks *stacks_new(void);
+/** Returns NULL and sets errno (ENOMEM). Free with stacks_free(), before @mounts. */
+struct stacks *stacks_new(struct mounts *mounts);
 void stacks_free(struct stacks *stacks);
 
 /** To be given every mapping of a process, in the order of time; none but new ones are looked at. */

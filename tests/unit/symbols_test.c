@@ -22,6 +22,8 @@ static int self(void)
 }
 
 void symbols_test_known(void);
+
+static struct mounts *mounts;
 __attribute__((noinline)) void symbols_test_known(void)
 {
 	for (int i = 0; i < 10; i++)
@@ -32,7 +34,7 @@ __attribute__((noinline)) void symbols_test_known(void)
 static struct mapping mapping_of(uint64_t address)
 {
 	static char name[4096];
-	struct mapping mapping = {.pid = (uint32_t)getpid(), .path = "/proc/self/exe", .name = name};
+	struct mapping mapping = {.pid = (uint32_t)getpid(), .file = true, .name = name};
 	FILE *maps = fopen("/proc/self/maps", "r");
 	uint64_t begin, end;
 	char line[8192];
@@ -341,7 +343,7 @@ static bool is_named(struct stacks *stacks, struct process_id id, uint64_t at)
 
 static void a_process_that_is_gone_has_names(void **state)
 {
-	struct stacks *stacks = stacks_new();
+	struct stacks *stacks = stacks_new(mounts);
 
 	(void)state;
 	give_mapping(stacks, us.pid, NOW);
@@ -357,7 +359,7 @@ static void a_process_that_is_gone_has_names(void **state)
 static void a_child_has_what_its_parent_had_mapped_also_if_the_news_are_late(void **state)
 {
 	struct process_id child = {.pid = us.pid + 1}, other = {.pid = us.pid + 2};
-	struct stacks *stacks = stacks_new();
+	struct stacks *stacks = stacks_new(mounts);
 	struct mapping mapping = {.pid = child.pid, .address = 0x1000, .length = 4096, .time = NOW + 6};
 
 	(void)state;
@@ -373,7 +375,7 @@ static void a_child_has_what_its_parent_had_mapped_also_if_the_news_are_late(voi
 
 static void an_exec_forgets_what_was_mapped_before_and_keeps_the_new_program(void **state)
 {
-	struct stacks *stacks = stacks_new();
+	struct stacks *stacks = stacks_new(mounts);
 
 	(void)state;
 	give_mapping(stacks, us.pid, NOW);
@@ -387,7 +389,7 @@ static void an_exec_forgets_what_was_mapped_before_and_keeps_the_new_program(voi
 
 static void what_was_mapped_last_by_then_counts(void **state)
 {
-	struct stacks *stacks = stacks_new();
+	struct stacks *stacks = stacks_new(mounts);
 	struct mapping mapping = mapping_of(known());
 
 	(void)state;
@@ -395,7 +397,7 @@ static void what_was_mapped_last_by_then_counts(void **state)
 	/* No file's: a compiler at run time has written code there. */
 	mapping.pid = us.pid;
 	mapping.time = NOW + 10;
-	mapping.path = NULL;
+	mapping.file = false;
 	stacks_map(stacks, &mapping);
 	assert_true(is_named(stacks, us, NOW + 9));
 	assert_false(is_named(stacks, us, NOW + 11));
@@ -405,7 +407,7 @@ static void what_was_mapped_last_by_then_counts(void **state)
 
 static void a_pid_that_is_used_again_has_the_mappings_of_its_own_time(void **state)
 {
-	struct stacks *stacks = stacks_new();
+	struct stacks *stacks = stacks_new(mounts);
 
 	(void)state;
 	give_mapping(stacks, us.pid, NOW);
@@ -419,7 +421,7 @@ static void a_pid_that_is_used_again_has_the_mappings_of_its_own_time(void **sta
 static void a_process_that_nobody_told_of_is_asked(void **state)
 {
 	struct process_id id = {.pid = (uint32_t)getpid(), .start_time = start_time_of(getpid())};
-	struct stacks *stacks = stacks_new();
+	struct stacks *stacks = stacks_new(mounts);
 
 	(void)state;
 	assert_true(is_named(stacks, id, NOW));
@@ -428,7 +430,7 @@ static void a_process_that_nobody_told_of_is_asked(void **state)
 
 static void any_number_of_mappings_and_processes_is_bounded(void **state)
 {
-	struct stacks *stacks = stacks_new();
+	struct stacks *stacks = stacks_new(mounts);
 	struct mapping mapping = mapping_of(known());
 
 	(void)state;
@@ -448,7 +450,7 @@ static void any_number_of_mappings_and_processes_is_bounded(void **state)
 
 static void a_trace_of_nonsense_is_text_all_the_same(void **state)
 {
-	struct stacks *stacks = stacks_new();
+	struct stacks *stacks = stacks_new(mounts);
 	uint64_t addresses[3000];
 	struct blob text = {0};
 	size_t lines = 1;
@@ -591,5 +593,10 @@ int main(void)
 		TEST(a_stack_trace_with_half_an_address_is_malformed),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed;
+
+	mounts = mounts_new();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	mounts_free(mounts);
+	return failed;
 }
