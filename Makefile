@@ -202,7 +202,7 @@ fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
 		$(addprefix exporter/,account.c log.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
 		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c
-	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iuserspace -Iexporter -g -O1 -fsanitize=fuzzer,address,undefined \
+	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iexporter -g -O1 -fsanitize=fuzzer,address,undefined \
 		-o $(BUILD)/fuzz/spool tests/fuzz/spool_fuzz.c \
 		$(addprefix exporter/,account.c log.c span.c spool.c spool_file.c tally.c) -lz
 	$(Q)$(BUILD)/fuzz/intake -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus/intake
