@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "symbols.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#define THIS_MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define THIS_MACHINE EM_AARCH64
-#endif
+#include "elf_file.h"
 
-#define HEADERS_MAX 64
 #define SECTIONS_MAX 65536
 #define TEXTS_MAX 16 /* segments with code */
 #define CHUNK 2048   /* symbols read at once */
@@ -46,38 +40,30 @@ struct symbols {
 };
 
 struct reader {
-	int fd;
+	struct elf_file elf;
 	size_t cost;
-	Elf64_Ehdr elf;
 	Elf64_Shdr *sections;
 	size_t n_sections;
 };
 
-/* Exactly @size bytes at @offset, or -EBADMSG. */
+/* Exactly @size bytes at @offset, or -EBADMSG; also what was read in vain is counted. */
 static int read_at(struct reader *reader, void *to, size_t size, uint64_t offset)
 {
 	ssize_t n;
 
 	if (offset > INT64_MAX)
 		return -EBADMSG;
-	n = pread(reader->fd, to, size, (off_t)offset);
+	n = pread(reader->elf.fd, to, size, (off_t)offset);
 	if (n < 0)
 		return -errno;
 	reader->cost += (size_t)n;
 	return (size_t)n == size ? 0 : -EBADMSG;
 }
 
-static int read_texts(struct reader *reader, struct symbols *symbols)
+static void find_texts(const struct elf_file *elf, struct symbols *symbols)
 {
-	Elf64_Phdr headers[HEADERS_MAX];
-	const Elf64_Ehdr *elf = &reader->elf;
-	size_t n = elf->e_phnum < HEADERS_MAX ? elf->e_phnum : HEADERS_MAX;
-	int err = read_at(reader, headers, n * sizeof(*headers), elf->e_phoff);
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < n && symbols->n_texts < TEXTS_MAX; i++) {
-		const Elf64_Phdr *h = &headers[i];
+	for (size_t i = 0; i < elf->n_segments && symbols->n_texts < TEXTS_MAX; i++) {
+		const Elf64_Phdr *h = &elf->segments[i];
 
 		if (h->p_type != PT_LOAD || !(h->p_flags & PF_X) ||
 		    h->p_filesz > INT64_MAX || h->p_offset > INT64_MAX || h->p_vaddr > INT64_MAX)
@@ -85,12 +71,11 @@ static int read_texts(struct reader *reader, struct symbols *symbols)
 		symbols->texts[symbols->n_texts++] =
 			(struct text){h->p_offset, h->p_vaddr, h->p_filesz};
 	}
-	return 0;
 }
 
 static int read_sections(struct reader *reader)
 {
-	const Elf64_Ehdr *elf = &reader->elf;
+	const Elf64_Ehdr *elf = &reader->elf.header;
 	size_t n = elf->e_shnum;
 	Elf64_Shdr first;
 	int err;
@@ -213,19 +198,15 @@ static int read_functions(struct reader *reader, struct symbols *symbols, uint32
 	return err;
 }
 
-static int read_all(struct reader *reader, struct symbols *symbols)
+static int read_all(int fd, struct reader *reader, struct symbols *symbols)
 {
-	const Elf64_Ehdr *elf = &reader->elf;
-	int err = read_at(reader, &reader->elf, sizeof(reader->elf), 0);
+	int err = elf_file_read(fd, &reader->elf);
 
+	reader->cost = sizeof(reader->elf.header) + reader->elf.n_segments * sizeof(*reader->elf.segments);
 	if (err)
-		return err == -EBADMSG ? -ENOEXEC : err;
-	if (memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    elf->e_machine != THIS_MACHINE || elf->e_phentsize != sizeof(Elf64_Phdr))
-		return -ENOEXEC;
-	err = read_texts(reader, symbols);
-	if (!err)
-		err = read_sections(reader);
+		return err;
+	find_texts(&reader->elf, symbols);
+	err = read_sections(reader);
 	if (!err)
 		err = read_functions(reader, symbols, SHT_SYMTAB);
 	if (!err && !symbols->n)
@@ -238,13 +219,13 @@ static int read_all(struct reader *reader, struct symbols *symbols)
 int symbols_read(int fd, struct symbols **out, size_t *cost)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
-	struct reader reader = {.fd = fd};
+	struct reader reader = {0};
 	int err;
 
 	*cost = 0;
 	if (!symbols)
 		return -ENOMEM;
-	err = read_all(&reader, symbols);
+	err = read_all(fd, &reader, symbols);
 	free(reader.sections);
 	*cost = reader.cost;
 	if (err) {
