@@ -30,7 +30,8 @@ for n in 10 10000; do
 		"$build/otel-bpf" run -v -e none -- "$dir/sites$n" 2>&1 |
 			sed -n 's/.*attached to .* in \([0-9.]*\) ms/\1/p'
 	done | sort -n | awk -v n=$n '{ v[NR] = $1 } END { printf "%6d call sites: attached in %s ms (median of %d)\n", n, v[int((NR + 1) / 2)], NR }'
-done
+done | tee "$dir/attached"
+awk '{ ms[$1] = $6 } END { printf "10000 call sites take %.1f times as long as 10; target: as long\n", ms[10000] / ms[10] }' "$dir/attached"
 small=$(($(text "$dir/sites10") - $(text "$dir/empty10")))
 large=$(($(text "$dir/sites10000") - $(text "$dir/empty10000")))
-echo "text: $(((large - small) / 9990)) bytes for each span with one attribute and one event, $((small - (large - small) / 999)) once"
+echo "text: $(((large - small) / 9990)) bytes for each span with one attribute and one event, target: one call sequence for each of its four calls; $((small - (large - small) / 999)) once"

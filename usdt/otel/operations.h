@@ -122,53 +122,18 @@ OTEL_INLINE_ void otel_draw_(struct otel_thread *thread, otel_u8 *out, unsigned 
 	thread->nested = 0;
 }
 
-/*
- * Copies a context whose id was written a moment ago: a load that is wider than that store would have to
- * wait for the cache, so that the id is copied for itself.
- */
-OTEL_INLINE_ void otel_copy_context_(otel_context *to, const otel_context *from)
-{
-	otel_u64 id;
-
-	__builtin_memcpy(&id, from->span_id, 8);
-	__asm__("" : "+r"(id));
-	__builtin_memcpy(to->trace_id, from->trace_id, 16);
-	__builtin_memcpy(to->span_id, &id, 8);
-	__builtin_memcpy(&to->origin, &from->origin, sizeof(*to) - __builtin_offsetof(otel_context, origin));
-}
-
-OTEL_INLINE_ void otel_enter_unsampled_(struct otel_scope *scope, otel_span *span,
-					struct otel_thread *thread, const otel_u8 *trace_id)
+/* Fills in @span, but for its id. */
+OTEL_INLINE_ void otel_unsampled_(otel_span *span, struct otel_thread *thread, const otel_u8 *trace_id,
+				  otel_u8 trace_flags)
 {
 	struct otel_buffer *buffer = (struct otel_buffer *)thread->buffers[0];
-	struct otel_scopes *scopes = otel_scopes_(thread);
-	otel_context *current = &thread->current.context;
-	otel_u32 depth = thread->scopes;
-	int child = otel_valid_(current);
-	otel_u8 flags = child ? current->trace_flags & 2 : 2;
 
 	__builtin_memset(&span->context, 0, sizeof(span->context));
 	__builtin_memcpy(span->context.trace_id, trace_id, 16);
-	otel_draw_(thread, span->context.span_id, 8);
 	span->context.origin = buffer->buffer_id;
-	span->context.trace_flags = flags;
+	span->context.trace_flags = trace_flags;
 	span->context.state = OTEL_CONTEXT_VALID;
 	buffer->not_sampled++;
-	scope->span = (otel_span *)0;
-	if (!child || depth >= OTEL_SCOPES_KEPT) {
-		otel_push_scope_(scope, thread, &span->context);
-		return;
-	}
-	/* All but the id is the parent's, and one store needs no guard. */
-	scope->thread = thread;
-	scope->depth = depth;
-	scope->flags = OTEL_SCOPE_LIGHT;
-	thread->scopes = depth + 1;
-	OTEL_ORDER_();
-	otel_copy_context_(&scopes->kept[depth].previous, current);
-	__builtin_memcpy(current->span_id, span->context.span_id, 8);
-	OTEL_ORDER_();
-	otel_owner_set_(&scopes->kept[depth], otel_owner_(scopes, scope));
 }
 
 /* Out of line: the way of spans that are not sampled shall not save the registers that this one needs. */
@@ -196,12 +161,40 @@ OTEL_COLD_ void otel_pass_(struct otel_scope *scope, otel_span *span, const otel
 		otel_hand_on_(scope, span, (const otel_context *)parent->value.pointer);
 }
 
-/* Starts @span and makes it current until @scope is left. */
+/* A root that is perhaps not sampled, and nothing else to be thought of; or a child, too deep to be kept. */
+OTEL_WARM_ void otel_enter_plain_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
+				  const char *name, otel_u32 name_size, const otel_option *list)
+{
+	struct otel_thread *thread = otel_bpf_thread_v1;
+	const otel_context *current = &thread->current.context;
+	otel_u8 drawn[24]; /* a trace id and a span id */
+
+	otel_draw_(thread, drawn, sizeof(drawn));
+	if (otel_valid_(current)) {
+		otel_unsampled_(span, thread, current->trace_id, current->trace_flags & 2);
+	} else {
+		if (otel_has_rate_() && (otel_u32)(drawn[9] << 8 | drawn[10]) >= 0x10000u - otel_rate_()) {
+			otel_enter_sampled_(scope, span, tracer, name, name_size, list, drawn);
+			return;
+		}
+		otel_unsampled_(span, thread, drawn, 2);
+	}
+	__builtin_memcpy(span->context.span_id, drawn + 16, 8);
+	scope->span = (otel_span *)0;
+	otel_push_scope_(scope, thread, &span->context);
+}
+
+/*
+ * Starts @span and makes it current until @scope is left. The many, children of what is not sampled, are seen
+ * to here, so that they save no registers that only the others need.
+ */
 OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
 			    const char *name, otel_u32 name_size, const otel_option *list)
 {
 	struct otel_thread *thread = otel_bpf_thread_v1;
-	otel_u8 drawn[16], *trace_id = (otel_u8 *)0;
+	struct otel_kept_scope *kept;
+	otel_context *current;
+	otel_u32 depth;
 
 	if (__builtin_expect(otel_is_off_(tracer), 0)) {
 		otel_pass_(scope, span, list);
@@ -209,21 +202,30 @@ OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const ote
 	}
 	if (__builtin_expect(thread != (struct otel_thread *)0, 1))
 		otel_settle_(thread, OTEL_STACK_OF_CALLER_());
-	if (__builtin_expect(thread != (struct otel_thread *)0, 1) && otel_is_plain_(thread, list)) {
-		if (!otel_valid_(&thread->current.context)) {
-			otel_draw_(thread, drawn, 16);
-			trace_id = drawn;
-			if (otel_has_rate_() &&
-			    (otel_u32)(drawn[9] << 8 | drawn[10]) >= 0x10000u - otel_rate_())
-				goto sampled;
-		} else {
-			trace_id = thread->current.context.trace_id;
-		}
-		otel_enter_unsampled_(scope, span, thread, trace_id);
+	if (__builtin_expect(!thread || !otel_is_plain_(thread, list), 0)) {
+		otel_enter_sampled_(scope, span, tracer, name, name_size, list, (const otel_u8 *)0);
 		return;
 	}
-sampled:
-	otel_enter_sampled_(scope, span, tracer, name, name_size, list, trace_id);
+	current = &thread->current.context;
+	depth = thread->scopes;
+	if (!otel_valid_(current) || depth >= OTEL_SCOPES_KEPT) {
+		otel_enter_plain_(scope, span, tracer, name, name_size, list);
+		return;
+	}
+	otel_unsampled_(span, thread, current->trace_id, current->trace_flags & 2);
+	otel_draw_(thread, span->context.span_id, 8);
+	/* All but the id is the parent's, and one store needs no guard. */
+	scope->span = (otel_span *)0;
+	scope->thread = thread;
+	scope->depth = depth;
+	scope->flags = OTEL_SCOPE_LIGHT;
+	thread->scopes = depth + 1;
+	OTEL_ORDER_();
+	kept = &otel_scopes_(thread)->kept[depth];
+	kept->previous = *current;
+	__builtin_memcpy(current->span_id, span->context.span_id, 8);
+	OTEL_ORDER_();
+	otel_owner_set_(kept, otel_owner_(otel_scopes_(thread), scope));
 }
 
 OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer, const char *name,
@@ -272,22 +274,14 @@ OTEL_COLD_ void otel_use_span_(struct otel_scope *scope, otel_span *span)
 	scope->flags = OTEL_SCOPE_ENDS;
 }
 
-OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
+/* All but those that otel_leave_() knows. */
+OTEL_WARM_ void otel_leave_any_(struct otel_scope *scope)
 {
 	struct otel_thread *thread = scope->thread;
 	int here = thread == otel_bpf_thread_v1, inside;
 
 	/* A coroutine may go on in another thread: what is current there is none of ours. */
 	inside = here && otel_is_inside_(thread, scope->depth, (otel_u64)scope);
-	if (inside && scope->flags & OTEL_SCOPE_LIGHT && thread->scopes == scope->depth + 1) {
-		struct otel_kept_scope *kept = &otel_scopes_(thread)->kept[scope->depth];
-
-		__builtin_memcpy(thread->current.context.span_id, kept->previous.span_id, 8);
-		otel_owner_set_(kept, 0);
-		OTEL_ORDER_();
-		thread->scopes = scope->depth;
-		return;
-	}
 	/* Its context may have been taken from what was current. */
 	if (scope->span)
 		otel_share_(&scope->span->context,
@@ -318,6 +312,24 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 		otel_end_here_(thread, scope->span, 0, 0);
 	else if (!thread->nested)
 		otel_flush_outermost_(thread, 0);
+}
+
+/* The innermost scope, of a span that is not sampled, changed only the id of what is current. */
+OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
+{
+	struct otel_thread *thread = scope->thread;
+
+	if (scope->flags & OTEL_SCOPE_LIGHT && thread == otel_bpf_thread_v1 &&
+	    thread->scopes == scope->depth + 1 && otel_is_inside_(thread, scope->depth, (otel_u64)scope)) {
+		struct otel_kept_scope *kept = &otel_scopes_(thread)->kept[scope->depth];
+
+		__builtin_memcpy(thread->current.context.span_id, kept->previous.span_id, 8);
+		otel_owner_set_(kept, 0);
+		OTEL_ORDER_();
+		thread->scopes = scope->depth;
+		return;
+	}
+	otel_leave_any_(scope);
 }
 
 /* ---- Tokens ------------------------------------------------------------------------------------- */
