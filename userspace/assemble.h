@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "decode.h"
-#include "intake.h"
+#include "intake_options.h"
 #include "process.h"
 #include "pack.h"
 #include "stream.h"
