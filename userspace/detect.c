@@ -131,6 +131,11 @@ int detect_process(const struct process_id *id, struct facts *out)
 	deleted = out->executable ? strstr(out->executable, " (deleted)") : NULL;
 	if (deleted && !deleted[strlen(" (deleted)")])
 		*deleted = '\0';
+	/*
+	 * The only file here for which the kernel reads memory of the process. It takes none but
+	 * anonymous pages for that (since 4.17), and no userfaultfd's: what is not there is left out,
+	 * and never waited for.
+	 */
 	if (read_of(id->pid, "cmdline", text, sizeof(text)) > 0)
 		out->command = strdup(text);
 	if (read_of(id->pid, "cgroup", text, sizeof(text)) > 0)

@@ -59,3 +59,28 @@ def a_program_on_what_root_mounted_is_recorded_and_one_on_what_a_user_mounted_is
 @test
 def an_overlay_above_what_a_users_daemon_does_not_serve_does_not_stop_the_agent():
     goes_on(hanging("own", "overlay"), "overlay")
+
+
+def command_line(how):
+    victim = Run([build("fuse"), build("fuse"), folder(), "1000", how], direct=True)
+    victim.line("ready")
+    agent = Run([], ["-p", str(victim.pid)], agent="attach")
+    agent.arrived("beside", 50, seconds=5)
+    begin = time.monotonic()
+    agent.process.send_signal(signal.SIGTERM)
+    agent.wait()
+    check(time.monotonic() - begin < 5, f"the agent took {time.monotonic() - begin} s to end")
+    for pid in [*children(victim.pid), victim.pid]:
+        os.kill(pid, signal.SIGKILL)
+    span = named(agent.spans, "beside")[0]
+    equal(span.resource.get("process.command"), build("fuse"), "process.command")
+
+
+@test
+def a_command_line_on_a_file_that_never_comes_does_not_stop_the_agent():
+    command_line("words")
+
+
+@test
+def a_command_line_that_a_userfaultfd_never_brings_does_not_stop_the_agent():
+    command_line("fault")

@@ -6,12 +6,15 @@
  *     run      executes it from there, without arguments: it is this program, then
  *     hang     maps it as code, and from then on answers nothing
  *     overlay  the same through an overlay above it
+ *     words    has part of its command line in there
+ *     fault    has it in memory that a userfaultfd brings, which it does not
  *
- * Beside the last two a child makes spans.
+ * Beside all but the first a child makes spans.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <linux/userfaultfd.h>
 #include <otel/trace.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,10 +22,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -213,6 +218,38 @@ static int recorded(void)
 	return 0;
 }
 
+static void never_bring(char *page, size_t size)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register range = {.range = {(uint64_t)page, size}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (mmap(page, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		    MAP_FAILED ||
+	    fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range))
+		fail("userfaultfd");
+}
+
+/* Whole pages of what was given to it at its start, in the first that anybody reads of that. */
+static void map_words(char **argv, int fd)
+{
+	static char many[32768];
+	char *args[] = {argv[0], argv[1], argv[2], argv[3], argv[4], many, NULL};
+	char *page = (char *)(((uintptr_t)argv[4] + strlen(argv[4]) + 4096) & ~(uintptr_t)4095);
+
+	if (!argv[5]) {
+		memset(many, 'x', sizeof(many) - 1);
+		execv("/proc/self/exe", args);
+		fail("exec");
+	}
+	if (!strcmp(argv[4], "fault")) {
+		never_bring(page, 16384);
+		return;
+	}
+	if (mmap(page, 16384, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
+		fail("mmap");
+}
+
 int main(int argc, char **argv)
 {
 	char path[4200];
@@ -222,7 +259,9 @@ int main(int argc, char **argv)
 
 	if (argc == 1)
 		return recorded();
-	if (argc != 5)
+	if (argc == 5 && (!strcmp(argv[4], "words") || !strcmp(argv[4], "fault")))
+		map_words(argv, -1);
+	if (argc < 5)
 		return 2;
 	hanging = (volatile int *)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);
@@ -245,7 +284,9 @@ int main(int argc, char **argv)
 		fail(path);
 	ordinary("before", 1);
 	*hanging = 1;
-	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+	if (argc == 6)
+		map_words(argv, fd);
+	else if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED)
 		fail("mmap");
 	if (!fork()) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
