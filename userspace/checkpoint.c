@@ -11,8 +11,8 @@
 #define VERSION 1
 
 /* A reminder for who gives one of them another field: what becomes of that over a restart is said here. */
-_Static_assert(sizeof(struct process) == 488, "save_process() and load_process() have all fields");
-_Static_assert(sizeof(struct stream) == 224, "save_stream() and load_stream() have all fields");
+_Static_assert(sizeof(struct process) == 512, "save_process() and load_process() have all fields");
+_Static_assert(sizeof(struct stream) == 232, "save_stream() and load_stream() have all fields");
 
 struct header {
 	uint32_t magic;
@@ -57,6 +57,7 @@ static void load_pieces(struct processes *processes, struct stream *stream, stru
 	stream->first.span_id = unpack_u64(unpack);
 	unpack_blob(unpack, &stream->pieces);
 	processes->pieces += stream->pieces.room;
+	*stream->pieces_of_process += stream->pieces.room;
 	stream->joining = true;
 	/* Its beginning has been counted; the books have it as started here, and its fate is to
 	 * come. */

@@ -66,6 +66,24 @@ static void take_span_record(struct intake *intake, struct stream *stream, struc
 		intake_reject(intake, complaint, why, record->header.kind, offset);
 }
 
+/* If values that are not whole take too much, all of who holds the most are dropped. */
+static void bound_pieces(struct intake *intake)
+{
+	while (intake->processes.pieces > PIECES_MAX) {
+		struct process *most = process_most_pieces(&intake->processes);
+
+		for (struct list *it = most->streams.next; it != &most->streams; it = it->next) {
+			struct stream *stream = list_entry(it, struct stream, sibling);
+
+			if (!intake_drop_pieces(intake, stream))
+				continue;
+			stream->skipping = true;
+			intake->counts.records_rejected++;
+			most->rejected++;
+		}
+	}
+}
+
 /* One record that was not here before. */
 static void take_record(struct intake *intake, struct stream *stream, struct record *record,
 			struct complaint *complaint, size_t offset)
@@ -97,8 +115,10 @@ static void take_record(struct intake *intake, struct stream *stream, struct rec
 	} else {
 		stream->skipping = false;
 	}
-	if (found <= 0)
+	if (found <= 0) {
+		bound_pieces(intake);
 		return;
+	}
 	if (header->kind == OTEL_RECORD_RESOURCE)
 		take_resource(intake, process, record, complaint, offset);
 	else

@@ -15,6 +15,8 @@ int processes_init(struct processes *processes)
 	list_init(&processes->ended);
 	ledger_init(&processes->ledger);
 	list_init(&processes->streams);
+	for (size_t i = 0; i < STREAM_HOLDERS; i++)
+		list_init(&processes->stream_holders[i]);
 	processes->buckets = calloc(BUCKETS, sizeof(struct process *));
 	processes->stream_buckets = calloc(STREAM_BUCKETS, sizeof(struct stream *));
 	if (processes->buckets && processes->stream_buckets)
@@ -83,6 +85,7 @@ struct process *process_add(struct processes *processes, const struct process_id
 	list_init(&it->streams);
 	list_init(&it->open);
 	list_init(&it->holders);
+	list_init(&it->stream_holders);
 	head = bucket(processes, id->pid);
 	it->next_hash = *head;
 	*head = it;
@@ -157,6 +160,43 @@ static struct stream **stream_bucket(const struct processes *processes,
 	return &processes->stream_buckets[hash & (STREAM_BUCKETS - 1)];
 }
 
+/* Once it has a stream more or less. */
+static void rank(struct processes *processes, struct process *process)
+{
+	size_t n = process->n_streams;
+
+	_Static_assert(STREAMS_OF_PROCESS_MAX < 1 << STREAM_HOLDERS, "each has a place");
+	if (!n)
+		list_remove(&process->stream_holders);
+	else if (list_empty(&process->stream_holders) || !(n & (n - 1)) || !(n & (n + 1)))
+		list_move(&processes->stream_holders[63 - __builtin_clzll(n)],
+			  &process->stream_holders);
+}
+
+static struct process *most_streams(const struct processes *processes)
+{
+	size_t i = STREAM_HOLDERS - 1;
+
+	while (list_empty(&processes->stream_holders[i]))
+		i--;
+	return list_entry(processes->stream_holders[i].next, struct process, stream_holders);
+}
+
+struct process *process_most_pieces(const struct processes *processes)
+{
+	const struct list *lists[] = {&processes->living, &processes->ended};
+	struct process *most = NULL;
+
+	for (size_t i = 0; i < 2; i++)
+		for (struct list *it = lists[i]->next; it != lists[i]; it = it->next) {
+			struct process *process = list_entry(it, struct process, order);
+
+			if (process->pieces > (most ? most->pieces : 0))
+				most = process;
+		}
+	return most;
+}
+
 static void stream_remove(struct processes *processes, struct stream *stream)
 {
 	struct stream **p = stream_bucket(processes, stream->process, stream->buffer_id);
@@ -172,6 +212,7 @@ static void stream_remove(struct processes *processes, struct stream *stream)
 	if (stream->buffer_id > stream->process->forgotten_buffer)
 		stream->process->forgotten_buffer = stream->buffer_id;
 	stream->process->n_streams--;
+	rank(processes, stream->process);
 	processes->n_streams--;
 	free(stream->exception);
 	free(stream);
@@ -204,7 +245,6 @@ struct stream *process_stream(struct processes *processes, struct process *proce
 	while (it && (it->process != process || it->buffer_id != buffer_id))
 		it = it->next_hash;
 	if (it) {
-		list_move(&processes->streams, &it->used);
 		list_move(&process->streams, &it->sibling);
 		return it;
 	}
@@ -212,11 +252,13 @@ struct stream *process_stream(struct processes *processes, struct process *proce
 	if (process->n_streams >= STREAMS_OF_PROCESS_MAX)
 		stream_remove(processes, list_entry(process->streams.next, struct stream, sibling));
 	else if (processes->n_streams >= STREAMS_MAX)
-		stream_remove(processes, list_entry(processes->streams.next, struct stream, used));
+		stream_remove(processes, list_entry(most_streams(processes)->streams.next, struct stream,
+						    sibling));
 	it = calloc(1, sizeof(*it));
 	if (!it)
 		return NULL;
 	it->process = process;
+	it->pieces_of_process = &process->pieces;
 	it->buffer_id = buffer_id;
 	it->expected = UINT64_MAX;
 	it->next_hash = *head;
@@ -225,6 +267,7 @@ struct stream *process_stream(struct processes *processes, struct process *proce
 	list_add(&process->streams, &it->sibling);
 	process->n_streams++;
 	processes->n_streams++;
+	rank(processes, process);
 	return it;
 }
 

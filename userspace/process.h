@@ -27,8 +27,10 @@ struct process {
 	int exit_status; /* as wait(2) has it; -1: still running, or nobody knows */
 	bool out_of_memory; /* why it was killed */
 	uint64_t ended_at;
-	struct list streams;
+	struct list streams; /* the one that is silent the longest first */
 	size_t n_streams;
+	struct list stream_holders; /* of those that have about as many */
+	size_t pieces;		    /* memory in values that are not whole */
 	struct list open; /* struct open_span, least recently touched first */
 	size_t n_open;
 	size_t open_memory;  /* bytes that they take */
@@ -54,6 +56,8 @@ struct process {
 	bool bad_propagators_reported;
 };
 
+#define STREAM_HOLDERS 16
+
 struct processes {
 	struct process **buckets;
 	size_t room; /* a power of two */
@@ -63,7 +67,8 @@ struct processes {
 	struct list ended;
 	struct stream **stream_buckets;
 	size_t n_streams;
-	struct list streams; /* of all processes, the one that is silent the longest first */
+	struct list streams; /* of all processes */
+	struct list stream_holders[STREAM_HOLDERS]; /* processes, by the logarithm of how many they have */
 	size_t pieces;	     /* memory in values that are not whole */
 	size_t words;	     /* memory that holds what processes say of themselves */
 	uint64_t secret;
@@ -75,6 +80,7 @@ struct processes {
 #define STREAMS_MAX 262144
 #define STREAMS_OF_PROCESS_MAX 16384
 #define WORDS_MAX ((size_t)64 << 20)
+#define PIECES_MAX ((size_t)64 << 20)
 
 /** Returns 0 or -ENOMEM. */
 int processes_init(struct processes *processes);
@@ -104,7 +110,13 @@ void process_end(struct processes *processes, struct process *process, uint64_t 
 /** Forgets it. Its spans must have been finished. */
 void process_remove(struct processes *processes, struct process *process);
 
-/** The stream of a buffer, made if it is not known. NULL: no memory. */
+/** Who holds the most memory in values that are not whole; NULL: nobody holds any. */
+struct process *process_most_pieces(const struct processes *processes);
+
+/**
+ * The stream of a buffer, made if it is not known. If there are too many, the process that has about
+ * the most loses the one that is silent the longest. NULL: no memory.
+ */
 struct stream *process_stream(struct processes *processes, struct process *process,
 			      uint64_t buffer_id);
 

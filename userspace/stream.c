@@ -28,6 +28,7 @@ bool stream_drop(struct stream *stream, size_t *memory)
 	bool joining = stream->joining;
 
 	*memory -= stream->pieces.room;
+	*stream->pieces_of_process -= stream->pieces.room;
 	blob_reset(&stream->pieces, 0);
 	stream->joining = false;
 	return joining;
@@ -38,12 +39,12 @@ static int append(struct stream *stream, struct bytes payload, size_t *memory)
 	size_t room = stream->pieces.room;
 	int err = 0;
 
-	if (payload.size > STREAM_VALUE_MAX - stream->pieces.size || *memory > STREAM_PIECES_MAX ||
-	    payload.size > STREAM_PIECES_MAX - *memory)
+	if (payload.size > STREAM_VALUE_MAX - stream->pieces.size)
 		err = -EFBIG;
 	else if (blob_append(&stream->pieces, payload.data, payload.size))
 		err = -EFBIG;
 	*memory += stream->pieces.room - room;
+	*stream->pieces_of_process += stream->pieces.room - room;
 	if (err) {
 		stream_drop(stream, memory);
 		stream->skipping = true;

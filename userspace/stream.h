@@ -12,9 +12,8 @@
 #include "decode.h"
 #include "list.h"
 
-/* The largest value, and what all values that are being put together may take. */
+/* The largest value. */
 #define STREAM_VALUE_MAX ((size_t)16 << 20)
-#define STREAM_PIECES_MAX ((size_t)64 << 20)
 
 /* A hole larger than what a machine can have written is no hole. */
 #define STREAM_GAP_MAX (UINT64_C(1) << 40)
@@ -23,9 +22,10 @@ struct process;
 
 struct stream {
 	struct stream *next_hash;
-	struct list used;    /* all streams, the one that is silent the longest first */
+	struct list used;    /* all streams */
 	struct list sibling; /* those of the process */
 	struct process *process;
+	size_t *pieces_of_process; /* memory in values of the process that are not whole */
 	uint64_t buffer_id;
 	uint64_t expected; /* position of what comes next; UINT64_MAX: nothing came yet */
 	uint64_t gaps;	   /* how often something was missing */
@@ -66,7 +66,8 @@ int stream_advance(struct stream *stream, const struct flush *flush, struct stre
 /**
  * Joins pieces. Returns 1: *@record is whole, and valid until stream_drop(), which must follow; 0:
  * it is not, yet, or belongs to something that was dropped already; -EBADMSG: it makes no sense
- * here; -EFBIG: the value is too large, and dropped. *@memory is the sum over all streams.
+ * here; -EFBIG: the value is too large, and dropped. *@memory is the sum over all streams, which is
+ * for the caller to bound.
  *
  * While `joining`, only CONTINUED records may be given; stream_drop() first if another one comes.
  */

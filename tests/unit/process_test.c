@@ -90,6 +90,31 @@ static void the_stream_that_is_silent_the_longest_makes_room(void **state)
 	assert_true(process_stream(&all, process, 2)->expected == UINT64_MAX);
 }
 
+static void who_has_the_most_streams_makes_room_for_others(void **state)
+{
+	struct process_id id = {.pid = 1};
+	struct process *modest = process_add(&all, &id), *other = NULL;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 10; i++)
+		process_stream(&all, modest, i)->expected = i;
+	for (size_t n = 10; n < STREAMS_MAX + 100; n++) {
+		if (!other || other->n_streams == STREAMS_OF_PROCESS_MAX) {
+			id.pid++;
+			other = process_add(&all, &id);
+		}
+		process_stream(&all, other, n + 1);
+	}
+	assert_int_equal(all.n_streams, STREAMS_MAX);
+	assert_int_equal(modest->n_streams, 10);
+	for (uint64_t i = 1; i <= 10; i++)
+		assert_int_equal(process_stream(&all, modest, i)->expected, i);
+	/* As long as there is room for what they have, few are as good as many. */
+	process_stream(&all, modest, 11)->expected = 11;
+	assert_int_equal(modest->n_streams, 11);
+	assert_int_equal(all.n_streams, STREAMS_MAX);
+}
+
 static void a_name_that_people_read_is_printable(void **state)
 {
 	struct process_id id = {.pid = 7};
@@ -132,6 +157,7 @@ int main(void)
 		TEST(a_process_that_ended_is_still_found_but_not_counted),
 		TEST(streams_belong_to_their_process),
 		TEST(the_stream_that_is_silent_the_longest_makes_room),
+		TEST(who_has_the_most_streams_makes_room_for_others),
 		TEST(a_name_that_people_read_is_printable),
 		TEST(who_said_the_most_is_forgotten_when_all_say_too_much),
 	};

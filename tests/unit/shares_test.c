@@ -29,6 +29,43 @@ static void who_holds_the_most_makes_room(void **state)
 	assert_text(out.spans[0]->name, "modest");
 }
 
+/* A START of which not all comes, on a buffer of its own. */
+static void put_unfinished(struct producer *p, uint64_t buffer_id, size_t size)
+{
+	static const uint8_t piece[12000];
+	uint8_t flags = OTEL_RECORD_MORE;
+
+	p->header.buffer_id = buffer_id;
+	p->header.position = p->header.started = p->header.started_before = 0;
+	for (size_t at = 0; at < size; at += sizeof(piece)) {
+		producer_put(p, OTEL_RECORD_START, flags, SPAN + buffer_id, NULL, 0, piece,
+			     sizeof(piece));
+		flags |= OTEL_RECORD_CONTINUED;
+		producer_flush(p, intake);
+	}
+}
+
+static void who_has_the_most_in_values_that_are_not_whole_loses_its_own(void **state)
+{
+	static const char name[] = "a name in two pieces";
+
+	(void)state;
+	two.process.pid--;
+	producer_start(&two, SPAN, "modest", NULL);
+	producer_put(&two, OTEL_RECORD_NAME, OTEL_RECORD_MORE, SPAN, NULL, 0, name, 10);
+	producer_flush(&two, intake);
+	/* Room for the next pieces counts, too. */
+	for (uint64_t buffer = 10; buffer < 16; buffer++)
+		put_unfinished(&one, buffer, (size_t)9 << 20);
+	assert_true(counted().records_rejected >= 4);
+	assert_int_equal(counted().books[BOOK_MALFORMED], counted().records_rejected);
+	producer_put(&two, OTEL_RECORD_NAME, OTEL_RECORD_CONTINUED, SPAN, NULL, 0, name + 10,
+		     sizeof(name) - 11);
+	producer_end(&two, SPAN, NOW + 1, 0, 0, 0, 0);
+	producer_flush(&two, intake);
+	assert_text(only()->name, name);
+}
+
 static void a_span_that_was_forgotten_is_finished_as_incomplete(void **state)
 {
 	(void)state;
@@ -85,6 +122,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(who_holds_the_most_makes_room),
+		TEST(who_has_the_most_in_values_that_are_not_whole_loses_its_own),
 		TEST(a_span_that_was_forgotten_is_finished_as_incomplete),
 		TEST(a_span_that_is_written_to_is_not_forgotten),
 		TEST(a_span_without_an_end_is_incomplete_if_its_process_had_a_gap),
