@@ -115,6 +115,7 @@ void agent_overview(struct agent *agent, struct overview *out)
 	intake_counts(agent->intake, &out->counts);
 	capture_faults(agent->capture, &out->faults);
 	out->images = images_attached(agent->images, &out->longest_ms);
+	out->looks_failed = look_failed(agent->look);
 	out->files_refused = images_refused(agent->images);
 	if (agent->not_handed_over < out->counts.books[BOOK_NOT_HANDED_OVER])
 		agent->not_handed_over = out->counts.books[BOOK_NOT_HANDED_OVER];

@@ -50,6 +50,7 @@ struct look {
 	void *self;
 	struct peek *peek;
 	bool broken;
+	uint64_t failed;
 	struct looked_at *buckets[BUCKETS];
 	size_t count;
 	/* This look: whom it is still to be at. */
@@ -133,13 +134,16 @@ static struct looked_at *find_or_add(struct look *look, uint32_t pid)
 {
 	struct looked_at **at = find(look, pid);
 
-	if (!*at && look->count < PROCESSES_MAX) {
+	if (*at)
+		return *at;
+	if (look->count < PROCESSES_MAX)
 		*at = calloc(1, sizeof(**at));
-		if (*at) {
-			(*at)->id.pid = pid;
-			look->count++;
-		}
+	if (!*at) {
+		look->failed++;
+		return NULL;
 	}
+	(*at)->id.pid = pid;
+	look->count++;
 	return *at;
 }
 
@@ -318,6 +322,7 @@ static void take_answer(struct look *look, uint64_t now)
 	if (!process)
 		return;
 	if (answer->kind == PEEK_STUCK) {
+		look->failed++;
 		stuck(process, now);
 		return;
 	}
@@ -343,6 +348,8 @@ static void take_answers(struct look *look, uint64_t now)
 			  "it is recorded when they go on, or end");
 		look->broken = true;
 	}
+	if (look->broken)
+		look->failed += look->n_asked + (look->n_pids - look->at);
 	if (look->broken || (look->n_asked && now - look->heard > SILENT_NS)) {
 		look->n_asked = 0;
 		look->at = look->n_pids;
@@ -350,6 +357,11 @@ static void take_answers(struct look *look, uint64_t now)
 }
 
 /* ---- Handing over ---- */
+
+uint64_t look_failed(const struct look *look)
+{
+	return look->failed;
+}
 
 bool look_under_way(const struct look *look)
 {

@@ -51,6 +51,12 @@ void look_start(struct look *look, uint64_t now, bool counts);
  */
 bool look_turn(struct look *look, uint64_t consumed, uint64_t now);
 
+/**
+ * How many looks at a process there were that came to nothing: its memory did not come, or there was
+ * no room to remember who it is. What it held then is lost if it is never handed over.
+ */
+uint64_t look_failed(const struct look *look);
+
 /** Is there anything that the last look has yet to read, or to hand over? */
 bool look_under_way(const struct look *look);
 

@@ -167,6 +167,8 @@ static void tell_agent(const struct overview *overview, const struct metric_writ
 	only(writer, "otelbpf.image.refused", METRIC_COUNTER, "{file}",
 	     "Files that are not, for the file system that they are on; whenever one was loaded",
 	     overview->files_refused);
+	only(writer, "otelbpf.look.failed", METRIC_COUNTER, "{look}",
+	     "Looks at what a process holds, whose memory did not come in time", overview->looks_failed);
 	only(writer, "otelbpf.ring.size", METRIC_GAUGE, "By",
 	     "Room for records on their way from the kernel", overview->ring_bytes);
 	only(writer, "otelbpf.ring.used", METRIC_GAUGE, "By", "How much of it is taken",

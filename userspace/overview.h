@@ -18,6 +18,7 @@ struct overview {
 	size_t processes;  /* that live */
 	size_t images;	   /* attached to */
 	double longest_ms; /* that one of them took */
+	uint64_t looks_failed;	/* at what a process held */
 	uint64_t files_refused; /* not touched for where they are; whenever one was mapped */
 	uint64_t ring_bytes;
 	uint64_t ring_used;

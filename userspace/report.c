@@ -50,6 +50,10 @@ static void say_faults(const struct overview *overview)
 		log_error("%" PRIu64 " forks and execs were not told because the ring was full (see "
 			  "--ring-size)",
 			  faults->lives_lost);
+	if (overview->looks_failed)
+		log_error("%" PRIu64 " looks at what a process holds came to nothing, since its memory did not "
+			  "come in time: what it held and never handed over is lost, and not in these numbers",
+			  overview->looks_failed);
 	if (overview->files_refused)
 		log_error("%" PRIu64 " times, a file on a file system that could hang the agent was loaded, and "
 			  "not attached to",

@@ -502,6 +502,7 @@ struct frame {
 	const struct place *place;
 	uint64_t in_file; /* in the file's own view, else its offset */
 	bool named;
+	bool unread; /* nobody knows what the file says */
 	char name[SYMBOL_NAME_MAX];
 	uint64_t begin;
 };
@@ -517,6 +518,7 @@ static void resolve(struct stacks *stacks, struct frame *frame)
 		return;
 	frame->in_file = frame->address - place->begin + place->offset;
 	symbols = file_symbols(stacks, place->file);
+	frame->unread = !symbols && !place->file->unreadable;
 	if (!symbols || symbols_address(symbols, frame->in_file - 1, &address))
 		return;
 	frame->in_file = address + 1;
@@ -567,7 +569,7 @@ static void put_frame(struct blob *text, struct frame *frame)
 	}
 	if (frame->place && frame->place->file) {
 		put_name(text, base_name(frame->place->file->name));
-		put_number(text, "+", frame->in_file, ")");
+		put_number(text, "+", frame->in_file, frame->unread ? ", not read)" : ")");
 	} else {
 		put_number(text, "", frame->address, ")");
 	}
@@ -577,16 +579,18 @@ void stacks_describe(struct stacks *stacks, const struct process_id *process, ui
 		     struct bytes addresses, struct blob *text)
 {
 	struct space *space = space_find(stacks, process->pid, at);
-	size_t n = addresses.size / sizeof(uint64_t);
+	size_t n = addresses.size / sizeof(uint64_t), i;
 	struct blob lines = {0};
 	struct frame frame;
 	bool asked = false;
+	char more[64];
+	int size;
 
 	if (stacks->second != at / SECOND) {
 		stacks->second = at / SECOND;
 		stacks->read = 0;
 	}
-	for (size_t i = 0; i < n && i < FRAMES_MAX && lines.size < TEXT_MAX; i++) {
+	for (i = 0; i < n && i < FRAMES_MAX && lines.size < TEXT_MAX; i++) {
 		frame = (struct frame){0};
 		memcpy(&frame.address, addresses.data + i * sizeof(uint64_t), sizeof(uint64_t));
 		if (!frame.address) /* behind the outermost: some unwinders find that */
@@ -600,6 +604,10 @@ void stacks_describe(struct stacks *stacks, const struct process_id *process, ui
 		resolve(stacks, &frame);
 		if (lines.size || !is_ours(&frame))
 			put_frame(&lines, &frame);
+	}
+	if (i < n) {
+		size = snprintf(more, sizeof(more), "\n    ... %zu more", n - i);
+		(void)blob_append(&lines, more, (size_t)size);
 	}
 	(void)blob_append(text, lines.data, lines.size);
 	blob_free(&lines);

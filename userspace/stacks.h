@@ -39,9 +39,13 @@ void stacks_tick(struct stacks *stacks, uint64_t now);
  *
  *     at heat+0x1c (libkitchen.so+0x1234)
  *     at ?? (libkitchen.so+0x1234)
+ *     at ?? (libkitchen.so+0x1234, not read)
  *     at ?? (0x7f0123456789)
+ *     ... 12 more
  *
- * The second number is the address in the file's own view, as addr2line takes it. The functions of
+ * The second number is the address in the file's own view, as addr2line takes it; of a file
+ * that was not read, since it could not be opened, or others had to be read, its offset. What is too
+ * much for a text is left out, and said. The functions of
  * otel/trace.h that are innermost are left out.
  */
 void stacks_describe(struct stacks *stacks, const struct process_id *process, uint64_t at,

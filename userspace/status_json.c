@@ -172,6 +172,7 @@ void status_json(const struct overview *overview, struct text *out)
 	put_uint(out, "records_repaired", counts->records_repaired);
 	put_uint(out, "records_orphaned", counts->records_orphaned);
 	put_uint(out, "flushes_refused", counts->flushes_refused);
+	put_uint(out, "looks_failed", overview->looks_failed);
 	put_uint(out, "files_refused", overview->files_refused);
 	put_uint(out, "processes_vanished", counts->vanished);
 	put_uint(out, "processes_not_followed", faults->not_followed);

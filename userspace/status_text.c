@@ -90,6 +90,8 @@ static void put_faults(struct text *out, const struct overview *overview)
 	put_count(out, faults->probes_missed, "", "probes skipped by the kernel");
 	put_count(out, faults->lives_lost, "", "forks and execs not told: the ring was full");
 	put_count(out, faults->not_followed, "", "processes not followed: too many at once");
+	put_count(out, overview->looks_failed, "",
+		  "looks at what a process holds came to nothing: its memory did not come in time");
 	put_count(out, overview->files_refused, "",
 		  "files loaded from a file system that could hang the agent: not attached to");
 	put_count(out, counts->vanished, "", "processes ended unseen");

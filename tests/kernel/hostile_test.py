@@ -109,6 +109,8 @@ def looked_past(how, said=""):
     running.wait()
     check(time.monotonic() - begin < 10, f"the agent took {time.monotonic() - begin} s to end")
     good_spans(running)
+    if said:
+        contains(running.err, "came to nothing", "what is said at the end")
 
 
 @test

@@ -356,6 +356,41 @@ static void a_process_that_is_gone_has_names(void **state)
 	stacks_free(stacks);
 }
 
+static void a_file_that_cannot_be_read_is_said_to_be_not_read(void **state)
+{
+	struct stacks *stacks = stacks_new(mounts);
+	struct mapping mapping = mapping_of(known());
+	char name[] = "/no/such/file";
+
+	(void)state;
+	mapping.pid = us.pid;
+	mapping.time = NOW;
+	mapping.name = name;
+	mapping.inode++;
+	stacks_map(stacks, &mapping);
+	assert_non_null(strstr(trace(stacks, us, NOW + 1), "    at ?? (file+0x"));
+	assert_non_null(strstr(trace(stacks, us, NOW + 1), ", not read)"));
+	stacks_free(stacks);
+}
+
+static void what_is_too_much_for_a_trace_is_said(void **state)
+{
+	static const char more[] = "\n    ... 476 more";
+	struct stacks *stacks = stacks_new(mounts);
+	struct blob text = {0};
+	uint64_t addresses[1500];
+
+	(void)state;
+	for (size_t i = 0; i < 1500; i++)
+		addresses[i] = 0x1000 + i;
+	stacks_describe(stacks, &us, NOW,
+			(struct bytes){.data = (const uint8_t *)addresses, .size = sizeof(addresses)}, &text);
+	assert_true(text.size > sizeof(more));
+	assert_memory_equal(text.data + text.size - (sizeof(more) - 1), more, sizeof(more) - 1);
+	blob_free(&text);
+	stacks_free(stacks);
+}
+
 static void a_child_has_what_its_parent_had_mapped_also_if_the_news_are_late(void **state)
 {
 	struct process_id child = {.pid = us.pid + 1}, other = {.pid = us.pid + 2};
@@ -464,7 +499,8 @@ static void a_trace_of_nonsense_is_text_all_the_same(void **state)
 			&text);
 	for (size_t i = 0; i < text.size; i++)
 		lines += text.data[i] == '\n';
-	assert_int_equal(lines, 1024);
+	/* And one that says how many more there are. */
+	assert_int_equal(lines, 1025);
 	blob_free(&text);
 	stacks_free(stacks);
 }
@@ -580,6 +616,8 @@ int main(void)
 		cmocka_unit_test(simple_names_of_cpp_are_readable),
 		cmocka_unit_test(no_name_outgrows_its_room),
 		cmocka_unit_test(a_process_that_is_gone_has_names),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_said_to_be_not_read),
+		cmocka_unit_test(what_is_too_much_for_a_trace_is_said),
 		cmocka_unit_test(a_child_has_what_its_parent_had_mapped_also_if_the_news_are_late),
 		cmocka_unit_test(an_exec_forgets_what_was_mapped_before_and_keeps_the_new_program),
 		cmocka_unit_test(what_was_mapped_last_by_then_counts),
