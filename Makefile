@@ -33,13 +33,17 @@ LIBS     := libbpf libelf libcurl zlib libmicrohttpd
 LIBFLAGS  = $(shell $(PKGCONF) --cflags $(LIBS))
 LDLIBS    = $(shell $(PKGCONF) --libs $(LIBS)) -lpthread
 
-AGENT_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -I$(BUILD) -Iusdt -Iuserspace -Iexporter \
+# The folders of the agent, in the order of the data path.
+AGENT_FOLDERS := userspace $(addprefix userspace/,discover capture look intake assemble stacks restart status) exporter
+AGENT_INCLUDES := $(addprefix -I,$(AGENT_FOLDERS))
+
+AGENT_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -I$(BUILD) -Iusdt $(AGENT_INCLUDES) \
 	$(WARNINGS) $(CFLAGS) $(SANFLAGS) $(LIBFLAGS) -MMD -MP
 USER_CFLAGS  = -std=c11 -Iusdt -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror) $(CFLAGS) -MMD -MP
 
 BPF_OBJECTS  := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 BPF_SKELS    := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(wildcard bpf/*.bpf.c))
-AGENT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out userspace/main.c,$(wildcard userspace/*.c exporter/*.c)))
+AGENT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out userspace/main.c,$(wildcard $(addsuffix /*.c,$(AGENT_FOLDERS)))))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
 .PHONY: all
@@ -191,14 +195,14 @@ soak: test-deps ## Short lives for SOAK_SECONDS: memory, descriptors and maps en
 
 FUZZ_SECONDS ?= 60
 # What an event goes through.
-FUZZED := accounting assemble assemble_finish attributes books checkpoint clock decode detect fields intake intake_complain \
-	intake_flushes intake_lives left_out open open_finish open_save open_table process resource scopes span_limits stream type_name utf8
+FUZZED := $(filter-out %/exceptions.c,$(wildcard userspace/intake/*.c userspace/assemble/*.c)) \
+	userspace/restart/checkpoint.c userspace/stacks/type_name.c
 .PHONY: fuzz
 fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
 	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)
-	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt -Iuserspace -Iexporter \
+	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt $(AGENT_INCLUDES) \
 		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
-		$(patsubst %,userspace/%.c,$(FUZZED)) \
+		$(FUZZED) \
 		$(addprefix exporter/,account.c log.c span.c wire.c)
 	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
 		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c
@@ -219,7 +223,7 @@ format: ## Format the sources as .clang-format has it
 
 .PHONY: lint
 lint: ## clang-tidy and shellcheck
-	$(Q)clang-tidy --quiet $(wildcard userspace/*.c exporter/*.c) -- $(AGENT_CFLAGS)
+	$(Q)clang-tidy --quiet $(wildcard $(addsuffix /*.c,$(AGENT_FOLDERS))) -- $(AGENT_CFLAGS)
 	$(Q)shellcheck $(shell git ls-files '*.sh') .ci/run
 
 compile_commands.json: Makefile ## What the compiler is called with, for editors

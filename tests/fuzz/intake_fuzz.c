@@ -10,10 +10,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "../../userspace/attributes.h"
-#include "../../userspace/fields.h"
-#include "../../userspace/hash.h"
-#include "../../userspace/utf8.h"
+#include "attributes.h"
+#include "fields.h"
+#include "hash.h"
+#include "utf8.h"
 #include "../unit/producer.h"
 #include "input.h"
 

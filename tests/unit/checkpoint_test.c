@@ -2,7 +2,7 @@
 /* What one agent has taken and not finished, another one goes on with, as if there had been one. */
 #include <errno.h>
 
-#include "../../userspace/hash.h"
+#include "hash.h"
 #include "fixture.h"
 
 /* The intake of another agent, that goes on where this one is. */

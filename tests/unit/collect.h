@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../../exporter/wire.h"
-#include "../../userspace/intake.h"
+#include "intake.h"
 
 struct collected {
 	struct span *spans[4096];

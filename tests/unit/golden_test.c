@@ -5,7 +5,7 @@
  * more: the code is wrong then, never the vector. For machines with the low byte first, as all are
  * that we run on.
  */
-#include "../../userspace/decode.h"
+#include "decode.h"
 #include "fixture.h"
 
 /* ---- Vectors -------------------------------------------------------------------------------- */

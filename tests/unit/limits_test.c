@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 
-#include "../../userspace/utf8.h"
+#include "utf8.h"
 #include "fixture.h"
 
 /* ---- The environment ------------------------------------------------------------------------ */

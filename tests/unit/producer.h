@@ -14,7 +14,7 @@
 
 #include "../../bpf/event.h"
 #include "../../exporter/wire.h"
-#include "../../userspace/intake.h"
+#include "intake.h"
 
 #define SECOND UINT64_C(1000000000)
 #define NOW (1000 * SECOND)

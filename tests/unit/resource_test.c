@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../../userspace/resource.h"
+#include "resource.h"
 #include "otel/semconv.h"
 #include "fixture.h"
 

@@ -2,7 +2,7 @@
 /* Who may keep how much for how long: spans that nobody ends, and whose loss it is. */
 #include "fixture.h"
 
-#include "../../userspace/assemble.h"
+#include "assemble.h"
 
 static void who_holds_the_most_makes_room(void **state)
 {

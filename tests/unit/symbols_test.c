@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "../../userspace/stacks.h"
+#include "stacks.h"
 #include "fixture.h"
 
 /* ---- Tables --------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "../usdt/otel/record.h"
+#include "otel/record.h"
 #include "span.h"
 
 struct flush {

@@ -16,7 +16,7 @@
 #ifndef OTEL_BPF_JOURNAL_H
 #define OTEL_BPF_JOURNAL_H
 
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 #include "exporter.h"
 #include "pin.h"
 #include "pipeline.h"

@@ -16,7 +16,7 @@
 #include "pin.h"
 #include "sampling.h"
 #include "tracers.h"
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 
 struct attached;
 struct capture;

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 #include "blob.h"
 #include "books.h"
 #include "intake_options.h"

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 #include "attributes.h"
 #include "books.h"
 #include "clock.h"

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 #include "attributes.h"
 
 /* Of a process. Strings are on the heap; NULL: not known. */

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/event.h"
-#include "../exporter/span.h"
+#include "../../bpf/event.h"
+#include "span.h"
 #include "blob.h"
 #include "books.h"
 #include "span_limits.h"

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 #include "blob.h"
 #include "discover.h"
 #include "mounts.h"

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 
 struct look;
 

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 #include "account.h"
 #include "list.h"
 

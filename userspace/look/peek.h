@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/event.h"
+#include "../../bpf/event.h"
 
 #define PEEK_IMAGES_MAX 16
 
