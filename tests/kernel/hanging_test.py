@@ -57,6 +57,11 @@ def a_program_on_what_root_mounted_is_recorded_and_one_on_what_a_user_mounted_is
 
 
 @test
+def a_file_that_is_mounted_nowhere_any_more_does_not_stop_the_agent():
+    goes_on(hanging("1000", "gone"), "nobody knows what file system")
+
+
+@test
 def an_overlay_above_what_a_users_daemon_does_not_serve_does_not_stop_the_agent():
     goes_on(hanging("own", "overlay"), "overlay")
 

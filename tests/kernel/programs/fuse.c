@@ -5,6 +5,7 @@
  *
  *     run      executes it from there, without arguments: it is this program, then
  *     hang     maps it as code, and from then on answers nothing
+ *     gone     the same, when it is mounted nowhere any more
  *     overlay  the same through an overlay above it
  *     words    has part of its command line in there
  *     fault    has it in memory that a userfaultfd brings, which it does not
@@ -282,6 +283,8 @@ int main(int argc, char **argv)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		fail(path);
+	if (!strcmp(argv[4], "gone") && umount2(argv[2], MNT_DETACH))
+		fail("umount");
 	ordinary("before", 1);
 	*hanging = 1;
 	if (argc == 6)
