@@ -23,6 +23,34 @@ const char *endpoint_environment(const char *name)
 	return value && *value ? value : NULL;
 }
 
+void endpoint_tell_ignored(void)
+{
+	static const struct {
+		const char *name;
+		const char *harmless; /* what is done anyway; NULL: nothing is */
+	} ignored[] = {
+		{"OTEL_EXPORTER_OTLP_HEADERS", NULL},
+		{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", NULL},
+		{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"},
+		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"},
+		{"OTEL_EXPORTER_OTLP_COMPRESSION", "none"},
+		{"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", NULL},
+		{"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", NULL},
+		{"OTEL_EXPORTER_OTLP_TIMEOUT", NULL},
+		{"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++) {
+		const char *value = endpoint_environment(ignored[i].name);
+
+		if (value && (!ignored[i].harmless || strcmp(value, ignored[i].harmless) != 0))
+			log_error("%s is ignored: otel-bpf sends http/protobuf, uncompressed, without "
+				  "headers of yours, and checks certificates by the system's store",
+				  ignored[i].name);
+	}
+}
+
 /* OpenTelemetry: OTLP exporter, Endpoint URLs: a base gets the path of the signal. */
 static int with_signal_path(const char *base, const char *path, char url[ENDPOINT_MAX])
 {

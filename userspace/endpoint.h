@@ -14,6 +14,9 @@ enum endpoint_signal { ENDPOINT_TRACES, ENDPOINT_METRICS };
  */
 int endpoint_url(const char *base, enum endpoint_signal signal, char url[ENDPOINT_MAX]);
 
+/** Tells of variables of the OTLP exporter that are set, and that have no effect here. */
+void endpoint_tell_ignored(void);
+
 /** A variable that is set and not empty, else NULL (OpenTelemetry: Configuration, common rules). */
 const char *endpoint_environment(const char *name);
 

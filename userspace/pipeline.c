@@ -23,6 +23,7 @@ static int new_otlp(const char *url, const char *endpoint, struct sink **out)
 	char built[ENDPOINT_MAX];
 	int err = 0;
 
+	endpoint_tell_ignored();
 	if (!url)
 		err = endpoint_url(endpoint, ENDPOINT_TRACES, built);
 	return err ? err : sink_otlp_http_new(url ? url : built, out);

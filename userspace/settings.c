@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <libgen.h>
 #include <limits.h>
@@ -9,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
 
 #define MAX_RULES 256
 #define MAX_NAME 256
+#define MAX_BYTES (64 * 1024)
 
 struct rule {
 	char glob[MAX_NAME];
@@ -53,14 +56,14 @@ static void from_environment(struct values *values)
 
 static int read_line(struct values *values, char *line, const char **why)
 {
-	char *word = strtok(line, " \t\n"), *first, *second;
+	char *word = strtok(line, " \t\r\n"), *first, *second;
 	struct rule *rule;
 
 	if (!word || *word == '#')
 		return 0;
-	first = strtok(NULL, " \t\n");
-	second = first ? strtok(NULL, " \t\n") : NULL;
-	if (strtok(NULL, " \t\n")) {
+	first = strtok(NULL, " \t\r\n");
+	second = first ? strtok(NULL, " \t\r\n") : NULL;
+	if (strtok(NULL, " \t\r\n")) {
 		*why = "too many words";
 		return -EINVAL;
 	}
@@ -88,22 +91,42 @@ static int read_line(struct values *values, char *line, const char **why)
 	return 0;
 }
 
-static int read_file(const char *path, struct values *values)
+/* A pipe, a device or a file without end would hold the agent up. */
+static int open_file(const char *path, FILE **out)
 {
-	FILE *file = fopen(path, "re");
-	char line[1024];
-	const char *why;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
 	int err = 0;
 
-	if (!file) {
+	if (fd < 0 || fstat(fd, &st))
 		err = -errno;
+	if (err)
 		log_error("cannot read settings %s: %s", path, strerror(-err));
-		return err;
+	else if (!S_ISREG(st.st_mode) || st.st_size > MAX_BYTES) {
+		log_error("settings %s: not a regular file of at most %d KiB", path, MAX_BYTES / 1024);
+		err = -EINVAL;
 	}
+	*out = err ? NULL : fdopen(fd, "r");
+	if (!err && !*out)
+		err = -errno;
+	if (err && fd >= 0)
+		close(fd);
+	return err;
+}
+
+static int read_file(const char *path, struct values *values)
+{
+	FILE *file;
+	char line[1024];
+	const char *why;
+	int err = open_file(path, &file);
+
+	if (err)
+		return err;
 	for (unsigned n = 1; !err && fgets(line, sizeof(line), file); n++) {
 		err = read_line(values, line, &why);
 		if (err)
-			log_error("%s:%u: %s; the settings stay as they are", path, n, why);
+			log_error("%s:%u: %s; no line of it counts", path, n, why);
 	}
 	fclose(file);
 	return err;

@@ -112,3 +112,25 @@ def settings_with_a_mistake_change_nothing_and_are_told_of():
     equal(set(windows(running)), {0}, "sampled in each window")
     equal(Run(["true"], ["--settings", settings + ".not"], exporter="none").wait().process.returncode, 125,
           "exit status with a file that is not there")
+
+
+@test
+def settings_that_are_no_file_are_refused_before_the_command_starts():
+    fifo = os.path.join(Seen.folder, "fifo")
+    os.mkfifo(fifo)
+    for path in (fifo, "/dev/zero", Seen.folder):
+        done = Run(["echo", "started"], ["--settings", path], exporter="none").wait()
+        equal((done.process.returncode, done.out), (125, ""), f"status and output with {path}")
+        contains(done.err, f"settings {path}: not a regular file")
+
+
+@test
+def what_is_wrong_with_where_metrics_are_asked_for_or_spans_are_sent_is_said():
+    for port in ("99999", "0", "-5", "12x"):
+        done = Run(["true"], ["--metrics", f"127.0.0.1:{port}"], exporter="none").wait()
+        equal(done.process.returncode, 125, f"status with port {port}")
+        contains(done.err, f"--metrics 127.0.0.1:{port}: not an address and a port")
+    done = run(["true"], exporter="otlp", env={"OTEL_EXPORTER_OTLP_HEADERS": "key=secret",
+                                               "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"})
+    contains(done.err, "OTEL_EXPORTER_OTLP_HEADERS is ignored")
+    check("PROTOCOL" not in done.err and "secret" not in done.err, done.err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scrape.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -74,10 +75,17 @@ static int split(const char *address, char *host, size_t room, const char **port
 {
 	const char *colon = strrchr(address, ':');
 	size_t size = colon ? (size_t)(colon - address) : 0;
+	unsigned long number;
+	char *end;
 
 	if (!size || !colon[1])
 		return -EINVAL;
 	*port = colon + 1;
+	errno = 0;
+	number = strtoul(*port, &end, 10);
+	/* 0 would be a port that nobody knows; getaddrinfo() takes larger ones modulo 65536. */
+	if (errno || *end || !isdigit((unsigned char)**port) || !number || number > 65535)
+		return -EINVAL;
 	if (address[0] == '[' && address[size - 1] == ']') {
 		address++;
 		size -= 2;
