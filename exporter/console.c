@@ -28,7 +28,7 @@ struct console {
 	struct text text;
 	char *path;
 	uint64_t printed_ms;
-	bool failed; /* was said */
+	bool interrupted; /* for good */
 };
 
 static struct console *of(struct sink *sink)
@@ -63,36 +63,46 @@ static bool wants_colours(int fd)
 	return isatty(fd) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
+static void settle(struct console *console, struct span *const *spans, size_t n, int err)
+{
+	char message[256] = "";
+
+	if (!console->sink.settle)
+		return;
+	if (err)
+		snprintf(message, sizeof(message), "cannot print spans on %s: %s",
+			 console->output.name, strerror(-err));
+	console->sink.settle(console->sink.exporter, spans, n, err, message);
+}
+
 static int print_trace(struct console *console, const struct trace *trace)
 {
 	int err;
 
+	if (console->interrupted)
+		return -ECANCELED;
 	text_clear(&console->text);
 	err = console_draw(&console->terminal, trace);
 	if (!err)
 		err = output_write(&console->output, console->text.data, console->text.size);
+	console->interrupted = err == -ECANCELED;
 	return err;
 }
 
-/* Prints what is due. If that fails it is said once, and the spans are gone. */
+/* Prints what is due. What that fails for is gone. */
 static int print(struct console *console, bool all)
 {
 	uint64_t now = now_ms();
 	struct trace *trace;
-	int err = 0, result = 0;
+	int err, result = 0;
 
 	console->printed_ms = now;
 	console->terminal.width = terminal_width(console->output.fd);
 	while ((trace = console_traces_take(console->traces, now, all))) {
 		err = print_trace(console, trace);
+		settle(console, trace->spans, trace->n, err);
 		trace_free(trace);
-		if (!err)
-			continue;
-		result = err;
-		if (err != -ECANCELED && !console->failed)
-			log_error("cannot print spans on %s: %s", console->output.name,
-				  strerror(-err));
-		console->failed |= err != -ECANCELED;
+		result = err ? err : result;
 	}
 	return result;
 }
@@ -102,15 +112,13 @@ static int console_write(struct sink *sink, struct span *const *spans, size_t n,
 {
 	struct console *console = of(sink);
 	uint64_t now = now_ms();
-	int err;
 
+	(void)out;
 	for (size_t i = 0; i < n; i++) {
-		err = console_traces_add(console->traces, spans[i], now);
-		if (err) {
-			out->rejected = n - i;
-			snprintf(out->message, sizeof(out->message), "%s", strerror(-err));
-			break;
-		}
+		int err = console_traces_add(console->traces, spans[i], now);
+
+		if (err)
+			settle(console, spans + i, 1, err);
 	}
 	/* Under load the queue is never empty, and flush() never called. */
 	if (now - console->printed_ms >= PRINT_EVERY_MS)
@@ -125,9 +133,9 @@ static int console_flush(struct sink *sink, bool last)
 	int err = print(console, last);
 	uint64_t due = console_traces_next_due(console->traces), now = now_ms();
 
-	if (err < 0)
+	if (last || !due)
 		return err;
-	return !due ? 0 : due > now ? (int)(due - now) : 1;
+	return due > now ? (int)(due - now) : 1;
 }
 
 static void console_interrupt(struct sink *sink)
@@ -159,6 +167,7 @@ int sink_console_new(const char *path, struct sink **out)
 		.flush = console_flush,
 		.interrupt = console_interrupt,
 		.free = console_free,
+		.keeps = true,
 	};
 	console->traces = console_traces_new(MOST_SPANS, MOST_BYTES);
 	console->path = path ? strdup(path) : NULL;

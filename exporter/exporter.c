@@ -202,6 +202,8 @@ struct exporter *exporter_new(struct sink *sink, const struct exporter_options *
 	if (!ex)
 		goto no_memory;
 	ex->sink = sink;
+	sink->settle = kept_settle;
+	sink->exporter = ex;
 	ex->options = *options;
 	if (!ex->options.batch_spans)
 		ex->options.batch_spans = 512;
@@ -286,7 +288,7 @@ void exporter_counts(struct exporter *ex, struct exporter_counts *out)
 {
 	pthread_mutex_lock(&ex->lock);
 	*out = ex->counts;
-	out->waiting = ex->queue.n;
+	out->waiting = ex->queue.n + ex->kept;
 	pthread_mutex_unlock(&ex->lock);
 }
 

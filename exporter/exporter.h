@@ -53,6 +53,15 @@ struct sink {
 	/** Optional: called from another thread to end a blocking write, or a request, soon. */
 	void (*interrupt)(struct sink *sink);
 	void (*free)(struct sink *sink);
+	/*
+	 * For a sink that keeps spans beyond write(), which then returns 0: it sets `keeps`, and says of each
+	 * span once, within write() or flush(), what became of it: 0: it is out; -ECANCELED: interrupted;
+	 * any other negative errno: it is lost, @message says why. The exporter sets the other two.
+	 */
+	bool keeps;
+	void (*settle)(void *exporter, struct span *const *spans, size_t n, int err,
+		       const char *message);
+	void *exporter;
 };
 
 struct spool;
@@ -101,7 +110,7 @@ struct exporter_counts {
 	uint64_t spool_dropped; /* dropped: the oldest in a spool that was full */
 	uint64_t spool_corrupt; /* dropped: could not be read back */
 	uint64_t spooled;	/* in the spool now */
-	uint64_t waiting;	/* in memory now */
+	uint64_t waiting;	/* in memory now, also the sink's */
 
 	uint64_t resent;	/* sent once more, since the answer was lost */
 	uint64_t spool_batches; /* in the spool now */

@@ -100,6 +100,46 @@ void batch_settle(struct exporter *ex, struct batch *batch, int err, size_t reje
 	batch_free_spans(batch);
 }
 
+void batch_keep(struct exporter *ex, struct batch *batch)
+{
+	pthread_mutex_lock(&ex->lock);
+	batch_remove(ex, batch);
+	ex->kept += batch->n;
+	pthread_mutex_unlock(&ex->lock);
+}
+
+static void book_kept(struct exporter *ex, struct span *const *spans, size_t n, int err)
+{
+	enum account_count what = err == -ECANCELED ? ACCOUNT_UNDELIVERED
+				  : err		    ? ACCOUNT_REJECTED
+						    : ACCOUNT_EXPORTED;
+	/* That of a batch is of no use any more when its spans are kept. */
+	struct tally *tally = &ex->batch.tally;
+
+	tally_count(tally, spans, n);
+	pthread_mutex_lock(&ex->lock);
+	ex->kept -= n;
+	ex->counts.exported += what == ACCOUNT_EXPORTED ? n : 0;
+	ex->counts.rejected += what == ACCOUNT_REJECTED ? n : 0;
+	ex->counts.undelivered += what == ACCOUNT_UNDELIVERED ? n : 0;
+	tally_add(tally, ex->options.slot, what);
+	trace_gone(ex, n, err ? n : 0, NULL);
+	pthread_mutex_unlock(&ex->lock);
+}
+
+void kept_settle(void *exporter, struct span *const *spans, size_t n, int err,
+		 const char *message)
+{
+	struct exporter *ex = exporter;
+
+	for (size_t done = 0, piece; done < n; done += piece) {
+		piece = n - done < ex->options.batch_spans ? n - done : ex->options.batch_spans;
+		book_kept(ex, spans + done, piece, err);
+	}
+	if (err != -ECANCELED)
+		health_delivered(&ex->health, err, err ? n : 0, message, now_ms());
+}
+
 void batch_refused(struct exporter *ex, struct batch *batch, int err)
 {
 	char message[64] = "";

@@ -185,6 +185,16 @@ static void count_resent(struct exporter *ex, size_t n)
 	pthread_mutex_unlock(&ex->lock);
 }
 
+/* To a sink that says itself what becomes of them. */
+static void hand_over(struct exporter *ex)
+{
+	struct delivery delivery = {0};
+
+	batch_keep(ex, &ex->batch);
+	(void)ex->sink->write(ex->sink, ex->batch.spans, ex->batch.n, &delivery);
+	batch_free_spans(&ex->batch);
+}
+
 void send_try(struct exporter *ex)
 {
 	struct delivery delivery = {0};
@@ -196,6 +206,10 @@ void send_try(struct exporter *ex)
 	pthread_mutex_unlock(&ex->lock);
 	if (!take(ex))
 		return;
+	if (ex->sink->keeps) {
+		hand_over(ex);
+		return;
+	}
 	n = ex->entry ? ex->entry->spans : ex->batch.n;
 	if (ex->entry) {
 		ex->sent = ex->entry->sent;

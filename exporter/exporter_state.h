@@ -69,6 +69,7 @@ struct exporter {
 	bool ended;
 	uint64_t deadline_ms; /* of stopping */
 	struct queue queue;
+	size_t kept; /* spans that the sink keeps */
 	bool overflow; /* spans were dropped, and the queue is still rather full */
 	struct exporter_counts counts;
 };
@@ -118,6 +119,13 @@ void batch_free_spans(struct batch *batch);
 
 /** Books what became of it, and frees its spans: @rejected of them were; @err -EAGAIN: given up. */
 void batch_settle(struct exporter *ex, struct batch *batch, int err, size_t rejected);
+
+/** The sink keeps them from now on: takes them out of the queue. Free them when it has. */
+void batch_keep(struct exporter *ex, struct batch *batch);
+
+/** For sink->settle(). */
+void kept_settle(void *exporter, struct span *const *spans, size_t n, int err,
+		 const char *message);
 
 /** Spans that cannot be sent, to nobody: says so, and counts them as rejected. */
 void batch_refused(struct exporter *ex, struct batch *batch, int err);

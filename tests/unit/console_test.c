@@ -584,6 +584,101 @@ static void a_full_device_loses_the_spans_but_nothing_else(void **state)
 		span_unref(spans[i]);
 }
 
+/* What an exporter counts of @n times two spans, printed to @path, with 300 ms for it at the end. */
+static struct exporter_counts export_to(const char *path, uint32_t n, struct exporter_health *health)
+{
+	const struct exporter_options options = {.queue_bytes = 64u << 20, .schedule_ms = 10};
+	struct exporter_counts counts;
+	struct exporter *exporter;
+	struct sink *sink;
+
+	assert_int_equal(sink_console_new(path, &sink), 0);
+	exporter = exporter_new(sink, &options);
+	assert_non_null(exporter);
+	for (uint32_t i = 0; i < 2 * n; i++) {
+		struct draft it = draft(i + 1, i % 2 ? i : 0, 0, 1, "boil");
+		struct span *span;
+
+		it.trace = (uint8_t)(i / 2);
+		span = make_span(&it);
+		exporter_submit(exporter, span);
+		span_unref(span);
+	}
+	exporter_counts(exporter, &counts);
+	assert_int_equal(counts.submitted, 2 * n);
+	assert_int_equal(counts.exported + counts.rejected + counts.waiting, 2 * n);
+	exporter_stop(exporter, 300);
+	exporter_counts(exporter, &counts);
+	exporter_health(exporter, health);
+	exporter_free(exporter);
+	assert_int_equal(counts.waiting, 0);
+	return counts;
+}
+
+static void what_was_printed_counts_as_exported(void **state)
+{
+	char path[] = "/tmp/console_test.XXXXXX";
+	struct exporter_health health;
+	struct exporter_counts counts;
+	int fd = mkstemp(path);
+
+	(void)state;
+	counts = export_to(path, 100, &health);
+	assert_int_equal(counts.exported, 200);
+	assert_true(health.healthy);
+	close(fd);
+	unlink(path);
+}
+
+static void what_could_not_be_printed_is_not_counted_as_exported(void **state)
+{
+	struct exporter_health health;
+	struct exporter_counts counts = export_to("/dev/full", 100, &health);
+
+	(void)state;
+	assert_int_equal(counts.exported, 0);
+	assert_int_equal(counts.rejected, 200);
+	assert_false(health.healthy);
+	assert_non_null(strstr(health.message, "/dev/full: No space left on device"));
+}
+
+static void what_nobody_read_in_time_is_not_counted_as_exported(void **state)
+{
+	char folder[] = "/tmp/console_test.XXXXXX", path[64];
+	static char shown[1 << 20];
+	struct exporter_health health;
+	struct exporter_counts counts;
+	size_t size = 0, whole = 0;
+	const char *end;
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/fifo", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	counts = export_to(path, 5000, &health);
+	while ((n = read(fd, shown + size, sizeof(shown) - 1 - size)) > 0)
+		size += (size_t)n;
+	/* A trace ends with an empty line: behind the last one is a part of one. */
+	end = strstr(shown, "\n\n");
+	for (const char *next; end && (next = strstr(end + 2, "\n\n"));)
+		end = next;
+	assert_non_null(end);
+	for (const char *at = shown; (at = strstr(at, "boil ")) && at < end; at++)
+		whole++;
+	print_message("%zu spans in %zu bytes, %zu exported\n", whole, size,
+		      (size_t)counts.exported);
+	assert_in_range(whole, 1, 9999);
+	assert_int_equal(counts.exported, whole);
+	assert_int_equal(counts.undelivered, 10000 - whole);
+	close(fd);
+	unlink(path);
+	rmdir(folder);
+}
+
 static int make_shared(void **state)
 {
 	struct piece nothing = {0};
@@ -627,6 +722,9 @@ int main(void)
 		cmocka_unit_test(a_terminal_gets_colours_and_lines_of_its_width),
 		cmocka_unit_test(colours_can_be_switched_off),
 		cmocka_unit_test(a_full_device_loses_the_spans_but_nothing_else),
+		cmocka_unit_test(what_was_printed_counts_as_exported),
+		cmocka_unit_test(what_could_not_be_printed_is_not_counted_as_exported),
+		cmocka_unit_test(what_nobody_read_in_time_is_not_counted_as_exported),
 	};
 
 	return cmocka_run_group_tests(tests, make_shared, free_shared);
