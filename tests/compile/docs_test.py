@@ -48,6 +48,7 @@ int parse(struct request *rq);
 int store(struct request *rq);
 const char *get_header(void *rq, const char *name, unsigned index);
 void set_header(void *rq, const char *name, const char *value);
+int show_baggage(void *file, const char *key, const char *value, const char *metadata);
 void start_child(const char *path, char **envp);
 int example(struct request *rq);
 #ifdef __cplusplus

@@ -103,7 +103,7 @@ def a_span_may_be_moved_and_ends_once(play):
 def contexts_are_copied_and_made_current_anywhere(play):
     done = play("contexts")
     spans = done.spans
-    equal(done.out, "1\n1 0 1 32 16\n", "what the program saw")
+    equal(done.out, "1\n1 0 0 1\n1 0 1 32 16\n", "what the program saw")
     first, second, root = (one(spans, name) for name in ("first", "second", "root"))
     job = one(spans, "in a job")
     equal((job.parent, job.trace, job.attributes), (first.id, first.trace, {"written by": "current"}), "job")

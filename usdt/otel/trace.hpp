@@ -471,6 +471,11 @@ public:
 	{
 		return otel_is_sampled(&raw_);
 	}
+	/** Has the trace id at least 56 random bits? */
+	OTEL_MEMBER_ bool is_random() const noexcept
+	{
+		return otel_is_random(&raw_);
+	}
 	OTEL_MEMBER_ bool is_remote() const noexcept
 	{
 		return otel_is_remote(&raw_);

@@ -177,6 +177,10 @@ static void contexts()
 	otel::span detached(tracer, "detached");
 	otel::scope in(detached);
 	otel::scoped_span inner(tracer, "below the detached");
+	std::printf("%d %d %d %d\n", kept.is_random(), empty.is_random(), kept.is_remote(),
+		    otel::context(otel_context_make(reinterpret_cast<const otel_u8 *>("0123456789abcdef"),
+						    reinterpret_cast<const otel_u8 *>("01234567"), 1, 1))
+			    .is_remote());
 	std::printf("%d %d %d %zu %zu\n", kept.is_valid(), empty.is_valid(), kept.is_sampled(),
 		    std::strlen(kept.trace_id().c_str()), std::strlen(empty.span_id().c_str()));
 }
