@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents that are killed, stopped and started again: applications do not notice, and nothing is lost in silence."""
+import json
 import os
 import re
 import signal
 import time
 
-from harness import Run, build, check, contains, equal, named, one, test, wait_until
+from harness import AGENT, Run, build, check, contains, direct, equal, named, one, test, wait_until
 from serving import Attach, BpfFs, Serve
 
 
@@ -121,6 +122,8 @@ def what_is_lost_with_agents_that_are_killed_under_load_is_counted_exactly():
         agents.append(bpf.attach())
     recorded = program.rest() + 1
     program.close()
+    status = json.loads(direct([AGENT, "status", "--json", "--pid", str(agents[-1].process.pid)]).out)
+    equal(status[0]["spans"]["lost"].get("not_handed_over", 0), 0, "taken for lost by the status")
     agents[-1].stop()
     agents.append(bpf.detach())
     lost = sum(number(a.err, r"(\d+) spans were lost with the agent that was killed") for a in agents)
@@ -132,6 +135,8 @@ def what_is_lost_with_agents_that_are_killed_under_load_is_counted_exactly():
           f"{recorded} recorded, {len(ids)} exported, {lost} lost, {unknown} unknown: "
           f"{recorded - len(ids) - lost} are missing")
     check(lost > 0, "the test itself: nothing was lost")
+    for agent in agents:
+        equal([line for line in agent.err.splitlines() if "not handed over" in line], [], "taken for lost once more")
     equal(named(spans, "never exported"), [], "the span that was open")
 
 

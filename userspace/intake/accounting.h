@@ -17,8 +17,17 @@
 #include "process.h"
 #include "stream.h"
 
-/** The first time that anything of @stream is seen: from where on it is counted. */
-void accounting_begin(struct stream *stream, uint64_t position, uint64_t started_before);
+/**
+ * Something of @stream is seen that begins at @position. True: for the first time, and it is
+ * counted from there on.
+ */
+bool accounting_meet(struct stream *stream, uint64_t position, uint64_t started_before);
+
+/**
+ * An agent that was killed has looked at @stream, of which nothing came yet, up to @end. That is
+ * not to be taken again; what it took behind that is not known, and not ours to count.
+ */
+void accounting_looked(struct stream *stream, uint64_t end, uint64_t started);
 
 /** A span's beginning has arrived. */
 void accounting_start(struct stream *stream);

@@ -109,8 +109,7 @@ void intake_lost(struct intake *intake, const struct loss_key *key, const struct
 	stream = process_stream(&intake->processes, process, key->buffer_id);
 	if (!stream)
 		return;
-	if (stream->expected == UINT64_MAX)
-		accounting_begin(stream, note->position, note->started_before);
+	(void)accounting_meet(stream, note->position, note->started_before);
 	if (note->end > stream->expected && note->end - stream->expected <= STREAM_GAP_MAX) {
 		intake->counts.gap_bytes += note->end - stream->expected;
 		intake_drop_pieces(intake, stream);
@@ -176,7 +175,7 @@ void intake_known(struct intake *intake, const struct process_id *id, uint64_t b
 	struct stream *stream = process ? process_stream(&intake->processes, process, buffer_id) : NULL;
 
 	if (stream && stream->expected == UINT64_MAX)
-		accounting_begin(stream, end, started);
+		accounting_looked(stream, end, started);
 }
 
 size_t intake_open(const struct intake *intake)

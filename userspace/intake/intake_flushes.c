@@ -280,9 +280,7 @@ int intake_flush(struct intake *intake, const struct event *event, struct bytes 
 	stream = process_stream(&intake->processes, process, flush.header.buffer_id);
 	if (!stream)
 		return 0;
-	first = stream->expected == UINT64_MAX;
-	if (first)
-		accounting_begin(stream, flush.header.position, flush.header.started_before);
+	first = accounting_meet(stream, flush.header.position, flush.header.started_before);
 	why = "impossible position";
 	if (stream_advance(stream, &flush, &news))
 		goto rejected;

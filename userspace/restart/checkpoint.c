@@ -8,11 +8,11 @@
 #include "resource.h"
 
 #define MAGIC UINT32_C(0x4354544f) /* OTTC */
-#define VERSION 1
+#define VERSION 2
 
 /* A reminder for who gives one of them another field: what becomes of that over a restart is said here. */
 _Static_assert(sizeof(struct process) == 512, "save_process() and load_process() have all fields");
-_Static_assert(sizeof(struct stream) == 232, "save_stream() and load_stream() have all fields");
+_Static_assert(sizeof(struct stream) == 248, "save_stream() and load_stream() have all fields");
 
 struct header {
 	uint32_t magic;
@@ -23,7 +23,7 @@ struct header {
 
 /* ---- Streams -------------------------------------------------------------------------------- */
 
-enum { FRESH = 1, JOINING = 2, SKIPPING = 4 };
+enum { FRESH = 1, JOINING = 2, SKIPPING = 4, ONLY_LOOKED = 8 };
 
 static void save_stream(const struct stream *stream, struct pack *pack)
 {
@@ -35,10 +35,13 @@ static void save_stream(const struct stream *stream, struct pack *pack)
 	pack_u64(pack, stream->lost);
 	pack_u64(pack, stream->since);
 	pack_u64(pack, stream->started_since);
+	pack_u64(pack, stream->looked);
+	pack_u64(pack, stream->started_looked);
 	pack_u64(pack, stream->not_sampled);
 	pack_u64(pack, stream->dropped_starts);
 	pack_u64(pack, (stream->fresh ? FRESH : 0) | (stream->joining ? JOINING : 0) |
-			       (stream->skipping ? SKIPPING : 0));
+			       (stream->skipping ? SKIPPING : 0) |
+			       (stream->only_looked ? ONLY_LOOKED : 0));
 	pack_text(pack, stream->exception);
 	pack_u64(pack, stream->exception_position);
 	if (!stream->joining)
@@ -82,11 +85,14 @@ static void load_stream(struct processes *processes, struct process *process, st
 	(void)unpack_u64(unpack);
 	stream->since = unpack_u64(unpack);
 	stream->started_since = unpack_u64(unpack);
+	stream->looked = unpack_u64(unpack);
+	stream->started_looked = unpack_u64(unpack);
 	stream->not_sampled = unpack_u64(unpack);
 	stream->dropped_starts = unpack_u64(unpack);
 	bits = unpack_u64(unpack);
 	stream->fresh = bits & FRESH;
 	stream->skipping = bits & SKIPPING;
+	stream->only_looked = bits & ONLY_LOOKED;
 	stream->exception = unpack_text(unpack);
 	stream->exception_position = unpack_u64(unpack);
 	if (bits & JOINING)
