@@ -279,6 +279,27 @@ const char *exporter_spool(const struct exporter *ex)
 	return ex->options.spool ? spool_path(ex->options.spool) : NULL;
 }
 
+const char *exporter_why(const struct exporter *ex, enum account_count what)
+{
+	switch (what) {
+	case ACCOUNT_REJECTED:
+		return ex->sink->write ? "they could not be written" : "the receiver refused them";
+	case ACCOUNT_QUEUE_FULL:
+		return "the queue was full";
+	case ACCOUNT_SPOOL_DROPPED:
+		return "they were the oldest in a spool that was full (see --spool-size)";
+	case ACCOUNT_SPOOL_CORRUPT:
+		return "they could not be read back from the spool";
+	default:
+		break;
+	}
+	if (ex->sink->write)
+		return "whoever reads the output did not take them in time";
+	return ex->options.spool ? "the receiver did not take them in time"
+				 : "the receiver did not take them in time (with --spool, they "
+				   "wait for the next run)";
+}
+
 void exporter_health(struct exporter *ex, struct exporter_health *out)
 {
 	health_known(&ex->health, now_ms(), out);

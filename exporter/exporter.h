@@ -134,6 +134,9 @@ const char *exporter_name(const struct exporter *exporter);
 /** The directory that its spool is in; NULL: it has none. */
 const char *exporter_spool(const struct exporter *exporter);
 
+/** Why spans count as @what, which is one of the losses: the end of "they were lost: ...". */
+const char *exporter_why(const struct exporter *exporter, enum account_count what);
+
 /** What happened so far. Thread-safe. */
 void exporter_counts(struct exporter *exporter, struct exporter_counts *out);
 

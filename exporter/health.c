@@ -147,9 +147,9 @@ void health_spool_full(struct health *health, uint64_t now_ms)
 void health_spool_corrupt(struct health *health, size_t n, uint64_t now_ms)
 {
 	if (begins(&health->spool_corrupt, now_ms))
-		log_error("%s: a file in the spool %s cannot be read back, and is skipped, with "
-			  "%zu spans",
-			  health->name, health->spool, n);
+		log_error("%s: a file in the spool %s cannot be read back, and is removed, with "
+			  "%zu span%s",
+			  health->name, health->spool, n, n == 1 ? "" : "s");
 }
 
 void health_spool_empty(struct health *health)

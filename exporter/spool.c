@@ -37,6 +37,7 @@ struct spool {
 	uint64_t found;
 	uint64_t found_corrupt;
 	size_t corrupt_files;
+	size_t removed_files; /* of those */
 	uint8_t *buffer;
 	size_t buffer_size;
 };
@@ -195,8 +196,8 @@ static int find(struct spool *spool, uint64_t number)
 		spool->found += header.spans;
 		spool->found_corrupt += header.spans;
 		/* It may be better next time, if it is the disk. */
-		if (err == -EBADMSG || err == -ENODATA)
-			unlinkat(spool->dir, name, 0);
+		if ((err == -EBADMSG || err == -ENODATA) && !unlinkat(spool->dir, name, 0))
+			spool->removed_files++;
 		return 0;
 	}
 	entry = add_entry(spool, number, header.spans, header.size);
@@ -277,10 +278,11 @@ static int find_all(struct spool *spool)
 		return err;
 	}
 	if (spool->corrupt_files)
-		log_error("the spool %s: %zu file%s not whole or not readable, and skipped, with "
-			  "%" PRIu64 " spans as far as they say",
+		log_error("the spool %s: %zu file%s not whole or not readable, with %" PRIu64
+			  " spans as far as they say; removed: %zu",
 			  spool->path, spool->corrupt_files,
-			  spool->corrupt_files == 1 ? " is" : "s are", spool->found_corrupt);
+			  spool->corrupt_files == 1 ? " is" : "s are", spool->found_corrupt,
+			  spool->removed_files);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ struct agent_options {
 
 #define AGENT_OPTIONS_DEFAULTS                                                                     \
 	{                                                                                          \
-		.ring_bytes = 16u << 20, .pipeline.spool_bytes = 256u << 20                        \
+		.ring_bytes = 16u << 20                                                            \
 	}
 
 /**

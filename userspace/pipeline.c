@@ -11,6 +11,8 @@
 #include "log.h"
 #include "spool.h"
 
+#define SPOOL_BYTES (256u << 20)
+
 struct pipeline {
 	size_t count;
 	size_t spools;
@@ -47,8 +49,12 @@ static int new_sink(char *element, const char *endpoint, struct sink **out)
 			  "standard output)");
 		return -EINVAL;
 	}
-	if (!strcmp(element, "none"))
-		return 0;
+	if (!strcmp(element, "none")) {
+		if (!value)
+			return 0;
+		log_error("exporter none takes no value: \"%s\"", value);
+		return -EINVAL;
+	}
 	log_error("there is no exporter \"%s\"; there are console[=FILE], otlp[=URL], "
 		  "otlp_file=FILE, none",
 		  element);
@@ -71,7 +77,7 @@ static int open_spool(struct pipeline *pipeline, const struct pipeline_options *
 		return -ENAMETOOLONG;
 	}
 	pipeline->spools++;
-	return spool_open(path, options->spool_bytes, out);
+	return spool_open(path, options->spool_bytes ? options->spool_bytes : SPOOL_BYTES, out);
 }
 
 static int start(struct pipeline *pipeline, struct sink *sink, struct spool *spool)
@@ -96,8 +102,8 @@ static int start(struct pipeline *pipeline, struct sink *sink, struct spool *spo
 	}
 	pipeline->exporters[pipeline->count++] = exporter;
 	if (spool && spool_found(spool))
-		log_info("%s: found %" PRIu64 " spans of a run before in %s", sink->name,
-			 spool_found(spool), spool_path(spool));
+		log_info("%s: found %" PRIu64 " span%s of a run before in %s", sink->name,
+			 spool_found(spool), spool_found(spool) == 1 ? "" : "s", spool_path(spool));
 	return 0;
 }
 
@@ -145,6 +151,14 @@ int pipeline_new(const struct pipeline_options *options, struct exporter_trace *
 
 	if (pipeline)
 		pipeline->traces = traces;
+	if (!err && options->spool && !*options->spool) {
+		log_error("--spool needs a directory");
+		err = -EINVAL;
+	}
+	if (!err && options->spool_bytes && !options->spool) {
+		log_error("--spool-size is for --spool, and there is none");
+		err = -EINVAL;
+	}
 	while (!err && (element = strsep(&rest, ",")))
 		err = add(pipeline, element + strspn(element, " "), options);
 	free(copy);
@@ -176,6 +190,12 @@ void pipeline_exporter_counts(const struct pipeline *pipeline, size_t slot,
 	exporter_counts(pipeline->exporters[slot], out);
 }
 
+const char *pipeline_exporter_why(const struct pipeline *pipeline, size_t slot,
+				  enum account_count what)
+{
+	return exporter_why(pipeline->exporters[slot], what);
+}
+
 void pipeline_exporter_health(const struct pipeline *pipeline, size_t slot,
 			      struct exporter_health *out)
 {
@@ -188,34 +208,34 @@ void pipeline_submit(struct pipeline *pipeline, struct span *span)
 		exporter_submit(pipeline->exporters[i], span);
 }
 
-static void say_lost(const char *name, uint64_t spans, uint64_t of, const char *why)
+static void say_lost(const struct exporter *exporter, uint64_t spans, uint64_t of,
+		     enum account_count what)
 {
 	if (spans)
-		log_error("%s: %" PRIu64 " of %" PRIu64 " spans were not delivered: %s", name,
-			  spans, of, why);
+		log_error("%s: %" PRIu64 " of %" PRIu64 " span%s not delivered: %s",
+			  exporter_name(exporter), spans, of, of == 1 ? " was" : "s were",
+			  exporter_why(exporter, what));
 }
 
 void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms)
 {
 	for (size_t i = 0; i < pipeline->count; i++) {
 		struct exporter *exporter = pipeline->exporters[i];
-		const char *name = exporter_name(exporter);
 		struct exporter_counts counts;
 		uint64_t all;
 
 		exporter_stop(exporter, timeout_ms);
 		exporter_counts(exporter, &counts);
 		all = counts.submitted + counts.found;
-		say_lost(name, counts.undelivered, all, "the receiver could not be reached");
-		say_lost(name, counts.rejected, all, "the receiver refused them");
-		say_lost(name, counts.queue_full, all, "the queue was full");
-		say_lost(name, counts.spool_dropped, all,
-			 "they were the oldest in a spool that was full (see --spool-size)");
-		say_lost(name, counts.spool_corrupt, all,
-			 "they could not be read back from the spool");
+		say_lost(exporter, counts.undelivered, all, ACCOUNT_UNDELIVERED);
+		say_lost(exporter, counts.rejected, all, ACCOUNT_REJECTED);
+		say_lost(exporter, counts.queue_full, all, ACCOUNT_QUEUE_FULL);
+		say_lost(exporter, counts.spool_dropped, all, ACCOUNT_SPOOL_DROPPED);
+		say_lost(exporter, counts.spool_corrupt, all, ACCOUNT_SPOOL_CORRUPT);
 		if (counts.spooled)
-			log_info("%s: %" PRIu64 " spans are kept in %s for the next run", name,
-				 counts.spooled, exporter_spool(exporter));
+			log_info("%s: %" PRIu64 " span%s kept in %s for the next run",
+				 exporter_name(exporter), counts.spooled,
+				 counts.spooled == 1 ? " is" : "s are", exporter_spool(exporter));
 	}
 }
 

@@ -22,7 +22,7 @@ struct pipeline_options {
 		*exporters;   /* "console[=FILE],otlp[=URL],otlp_file=FILE,none"; NULL: see below */
 	const char *endpoint; /* base of the URL of "otlp" that names none; NULL: see below */
 	const char *spool;    /* a directory for what "otlp" cannot deliver; NULL: none */
-	uint64_t spool_bytes; /* at most so much in it */
+	uint64_t spool_bytes; /* at most so much in it; 0: 256 MiB */
 };
 
 /**
@@ -43,6 +43,10 @@ size_t pipeline_exporters(const struct pipeline *pipeline);
 const char *pipeline_exporter_name(const struct pipeline *pipeline, size_t slot);
 void pipeline_exporter_counts(const struct pipeline *pipeline, size_t slot,
 			      struct exporter_counts *out);
+
+/** Why it lost spans; see exporter_why(). */
+const char *pipeline_exporter_why(const struct pipeline *pipeline, size_t slot,
+				  enum account_count what);
 
 void pipeline_exporter_health(const struct pipeline *pipeline, size_t slot,
 			      struct exporter_health *out);

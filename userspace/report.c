@@ -12,54 +12,64 @@
 
 /* ---- What went wrong ------------------------------------------------------------------------ */
 
+static void say_fault(uint64_t n, const char *one, const char *more)
+{
+	if (n)
+		log_error("%" PRIu64 " %s", n, n == 1 ? one : more);
+}
+
 static void say_faults(const struct overview *overview)
 {
 	const struct intake_counts *counts = &overview->counts;
 	const struct capture_faults *faults = &overview->faults;
+	uint64_t cut_short = counts->books[BOOK_CUT_SHORT];
 
-	if (counts->flushes_refused)
-		log_error("%" PRIu64
-			  " flushes were refused: their memory could not be read, or no buffer has "
-			  "their size",
-			  counts->flushes_refused);
-	if (counts->records_rejected)
-		log_error("%" PRIu64 " malformed records were dropped", counts->records_rejected);
-	if (counts->books[BOOK_INCOMPLETE])
-		log_error("%" PRIu64
-			  " spans are incomplete: they did not end, or parts of them were lost",
-			  counts->books[BOOK_INCOMPLETE]);
+	say_fault(counts->flushes_refused,
+		  "flush was refused: its memory could not be read, or no buffer has its size",
+		  "flushes were refused: their memory could not be read, or no buffer has their size");
+	say_fault(counts->records_rejected, "malformed record was dropped",
+		  "malformed records were dropped");
+	if (cut_short)
+		log_info("%" PRIu64 " span%s cut short by the end of %s process", cut_short,
+			 cut_short == 1 ? " was" : "s were", cut_short == 1 ? "its" : "their");
+	say_fault(counts->books[BOOK_INCOMPLETE],
+		  "span is incomplete: its end, or a part of it, did not come",
+		  "spans are incomplete: their ends, or parts of them, did not come");
 	if (faults->losses_unknown)
 		log_error("about %" PRIu64
-			  " spans more were lost than there was room to note for whom",
+			  " more spans were lost than there was room to note for whom",
 			  faults->losses_unknown);
 	if (faults->probes_missed)
-		log_error("the kernel skipped %" PRIu64 " probes", faults->probes_missed);
-	if (counts->vanished)
-		log_error("%" PRIu64 " processes ended unseen: what they held then is lost, and not in these "
-			  "numbers",
-			  counts->vanished);
-	if (faults->forks_unseen)
-		log_error("%" PRIu64 " forks were not seen: what these processes did until they executed "
-			  "something or ended is lost, and not in these numbers",
-			  faults->forks_unseen);
-	if (faults->execs_unread)
-		log_error("%" PRIu64 " processes executed something unseen: what they held then is lost, and "
-			  "not in these numbers",
-			  faults->execs_unread);
-	if (faults->lives_lost)
-		log_error("%" PRIu64 " forks and execs were not told because the ring was full (see "
-			  "--ring-size)",
-			  faults->lives_lost);
-	if (overview->looks_failed)
-		log_error("%" PRIu64 " looks at what a process holds came to nothing, since its memory did not "
-			  "come in time: what it held and never handed over is lost, and not in these numbers",
-			  overview->looks_failed);
-	if (overview->files_refused)
-		log_error("%" PRIu64 " times, a file on a file system that could hang the agent was loaded, and "
-			  "not attached to",
-			  overview->files_refused);
-	if (faults->not_followed)
-		log_error("%" PRIu64 " processes were not followed: too many at once", faults->not_followed);
+		log_error("the kernel skipped %" PRIu64 " probe%s", faults->probes_missed,
+			  faults->probes_missed == 1 ? "" : "s");
+	say_fault(counts->vanished,
+		  "process ended unseen: what it held then is lost, and not in these numbers",
+		  "processes ended unseen: what they held then is lost, and not in these numbers");
+	say_fault(faults->forks_unseen,
+		  "fork was not seen: what the process did until it executed something or ended is "
+		  "lost, and not in these numbers",
+		  "forks were not seen: what these processes did until they executed something or "
+		  "ended is lost, and not in these numbers");
+	say_fault(faults->execs_unread,
+		  "process executed something unseen: what it held then is lost, and not in these "
+		  "numbers",
+		  "processes executed something unseen: what they held then is lost, and not in "
+		  "these numbers");
+	say_fault(faults->lives_lost,
+		  "fork or exec was not told because the ring was full (see --ring-size)",
+		  "forks and execs were not told because the ring was full (see --ring-size)");
+	say_fault(overview->looks_failed,
+		  "look at what a process holds came to nothing, since its memory did not come in "
+		  "time: what it held and never handed over is lost, and not in these numbers",
+		  "looks at what a process holds came to nothing, since its memory did not come in "
+		  "time: what it held and never handed over is lost, and not in these numbers");
+	say_fault(overview->files_refused,
+		  "time, a file on a file system that could hang the agent was loaded, and not "
+		  "attached to",
+		  "times, a file on a file system that could hang the agent was loaded, and not "
+		  "attached to");
+	say_fault(faults->not_followed, "process was not followed: too many at once",
+		  "processes were not followed: too many at once");
 }
 
 static void say_balance(const struct overview *overview)
@@ -86,6 +96,14 @@ static void say_count(uint64_t spans, const char *prefix, const char *text)
 		log_info("  %12" PRIu64 "  %s%s", spans, prefix, text);
 }
 
+static void say_loss(const struct pipeline *pipeline, size_t slot, uint64_t spans,
+		     const char *prefix, enum account_count what)
+{
+	if (spans)
+		log_info("  %12" PRIu64 "  %slost: %s", spans, prefix,
+			 pipeline_exporter_why(pipeline, slot, what));
+}
+
 static void say_exporter(const struct pipeline *pipeline, size_t slot)
 {
 	struct exporter_counts counts;
@@ -94,14 +112,27 @@ static void say_exporter(const struct pipeline *pipeline, size_t slot)
 	pipeline_exporter_counts(pipeline, slot, &counts);
 	snprintf(prefix, sizeof(prefix), "%.30s: ", pipeline_exporter_name(pipeline, slot));
 	log_info("  %12" PRIu64 "  %sexported", counts.exported, prefix);
-	say_count(counts.undelivered, prefix, "lost: the receiver could not be reached");
-	say_count(counts.rejected, prefix, "lost: the receiver refused them");
-	say_count(counts.queue_full, prefix, "lost: the queue was full");
-	say_count(counts.spool_dropped, prefix, "lost: the oldest in a spool that was full");
-	say_count(counts.spool_corrupt, prefix, "lost: could not be read back from the spool");
+	say_loss(pipeline, slot, counts.undelivered, prefix, ACCOUNT_UNDELIVERED);
+	say_loss(pipeline, slot, counts.rejected, prefix, ACCOUNT_REJECTED);
+	say_loss(pipeline, slot, counts.queue_full, prefix, ACCOUNT_QUEUE_FULL);
+	say_loss(pipeline, slot, counts.spool_dropped, prefix, ACCOUNT_SPOOL_DROPPED);
+	say_loss(pipeline, slot, counts.spool_corrupt, prefix, ACCOUNT_SPOOL_CORRUPT);
 	say_count(counts.spooled, prefix, "kept in the spool");
 	say_count(counts.found, prefix, "found in the spool, beside those started");
 	say_count(counts.resent, prefix, "sent again, since the answer was lost");
+}
+
+static bool exporters_lost(const struct pipeline *pipeline)
+{
+	struct exporter_counts counts;
+	uint64_t lost = 0;
+
+	for (size_t slot = 0; slot < pipeline_exporters(pipeline); slot++) {
+		pipeline_exporter_counts(pipeline, slot, &counts);
+		lost += counts.undelivered + counts.rejected + counts.queue_full +
+			counts.spool_dropped + counts.spool_corrupt;
+	}
+	return lost;
 }
 
 static void say_books(const struct overview *overview)
@@ -223,7 +254,8 @@ static void say_losers(const struct overview *overview)
 	for (size_t i = 0; i < n && i < PROCESSES_SAID; i++)
 		say_loser(overview, &losers[i]);
 	if (n > PROCESSES_SAID)
-		log_info("  and %zu processes more", n - PROCESSES_SAID);
+		log_info("  and %zu more process%s", n - PROCESSES_SAID,
+			 n - PROCESSES_SAID == 1 ? "" : "es");
 	free(losers);
 }
 
@@ -233,12 +265,13 @@ void report_say(const struct overview *overview, bool verbose)
 	uint64_t lost = books_lost(books);
 
 	if (lost)
-		log_error("%" PRIu64 " of %" PRIu64 " spans were lost", lost, books[BOOK_STARTED]);
+		log_error("%" PRIu64 " of %" PRIu64 " span%s lost", lost, books[BOOK_STARTED],
+			  books[BOOK_STARTED] == 1 ? " was" : "s were");
 	say_faults(overview);
-	/* What exporters lost they have said themselves. */
-	if (verbose || lost || books[BOOK_CONTRADICTED] || books_difference(books))
+	/* How many exporters lost they have said themselves. */
+	if (verbose || lost || exporters_lost(overview->pipeline) || books[BOOK_CONTRADICTED] || books_difference(books))
 		say_books(overview);
 	say_losers(overview);
-	log_debug("  attached to %zu files, which took at most %.1f ms each", overview->images,
-		  overview->longest_ms);
+	log_debug("  attached to %zu file%s, which took at most %.1f ms each", overview->images,
+		  overview->images == 1 ? "" : "s", overview->longest_ms);
 }

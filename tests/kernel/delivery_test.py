@@ -34,6 +34,7 @@ def an_endpoint_that_is_no_url_is_one_error_and_125():
 @test
 def an_exporter_that_does_not_exist_is_one_error_and_125():
     refused("teapot", "teapot", "console", "otlp_file", "none")
+    refused("none=foo", "none", "foo")
 
 
 @test
@@ -69,8 +70,12 @@ def without_a_collector_the_application_is_untouched_and_the_loss_is_told():
     equal(done.out, alone.out, "output")
     check(done.seconds < alone.seconds + 8, f"took {done.seconds:.1f} s")
     lines = done.err.splitlines()
-    contains(done.err, "4000 of 4000 spans were not delivered", "what is said at the end")
-    check(len(lines) <= 3, f"more than a word: {lines}")
+    contains(done.err, "4000 of 4000 spans were not delivered: the receiver did not take them in time (with --spool",
+             "what is said at the end")
+    books = lines.index("otel-bpf:          spans")
+    check(books <= 3, f"more than a word: {lines}")
+    check(re.search(r"4000  started\n.*\n.* 0  otlp: exported\n.* 4000  otlp: lost: the receiver", done.err), done.err)
+    contains(done.err, "the books balance", "what is said at the end")
 
 
 @test
@@ -169,6 +174,57 @@ def a_collector_that_refuses_is_told_of():
     contains(done.err, "4 of 4 spans were not delivered: the receiver refused them", "what is said")
 
 
+def console_counts(done, started):
+    """(exported, lost) by the console; the books must balance."""
+    contains(done.err, "the books balance", "what is said")
+    check(re.search(rf" {started}  started\n", done.err), done.err)
+    exported, lost = (re.search(rf"(\d+)  console: {word}", done.err) for word in ("exported", "lost"))
+    return int(exported.group(1)), int(lost.group(1)) if lost else 0
+
+
+@test
+def what_the_console_cannot_print_is_lost_and_not_exported():
+    done = run([build("scenes_c", "scenes"), "ids"], exporter="console=/dev/full")
+    contains(done.err, "cannot print spans on /dev/full: No space left on device", "what is said")
+    contains(done.err, "4000 of 4000 spans were not delivered: they could not be written", "what is said")
+    equal(console_counts(done, 4000), (0, 4000), "exported and lost")
+
+
+@test
+def what_the_consoles_reader_does_not_take_in_time_is_lost_and_not_exported():
+    path = os.path.join(Seen.folder, "fifo")
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        done = run([build("scenes_c", "scenes"), "ids"], exporter=f"console={path}")
+        shown = os.read(reader, 1 << 20).decode(errors="replace")
+    finally:
+        os.close(reader)
+    whole = shown[:shown.rindex("\n\n")]
+    printed = sum(int(n) for n in re.findall(r"· (\d+) spans? ·", whole))
+    contains(done.err, "spans were not delivered: whoever reads the output did not take them in time", "what is said")
+    equal(console_counts(done, 4000), (printed, 4000 - printed), "exported and lost")
+
+
+@test
+def a_reader_of_the_console_that_goes_away_is_told_of_and_counted():
+    path = os.path.join(Seen.folder, "fifo")
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    running = Run([build("people")], ["-v"], exporter=f"console={path}")
+    try:
+        running.tell()
+        running.line("apart")
+    finally:
+        os.close(reader)
+    done = running.wait()
+    contains(done.err, "Broken pipe", "what is said")
+    contains(done.err, "not delivered: they could not be written", "what is said")
+    started = int(re.search(r"(\d+)  started", done.err).group(1))
+    exported, lost = console_counts(done, started)
+    check(lost and exported + lost == started, done.err)
+
+
 # ---- The spool -----------------------------------------------------------------------------------
 
 
@@ -214,6 +270,8 @@ def a_spool_that_is_not_safe_is_one_error_and_125():
 @test
 def a_spool_of_no_use_is_one_error_and_125():
     refused(f"otlp_file={Seen.folder}/spans", "--spool", "otlp", options=["--spool", spool()])
+    refused(absent(), "--spool", "directory", options=["--spool", ""])
+    refused(absent(), "--spool-size", "--spool", options=["--spool-size", "8M"])
     for size in ("1M", "-5M", "5X", "", "99999999999G"):
         refused(absent(), "--spool-size", "4M", options=["--spool", spool(), "--spool-size", size])
 

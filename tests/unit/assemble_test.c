@@ -424,7 +424,8 @@ static void a_killed_process_leaves_cut_spans_with_its_signal(void **state)
 	assert_int_equal(out.spans[0]->end_unix_nano - out.spans[0]->start_unix_nano, 77);
 	assert_int_equal(out.spans[1]->status, SPAN_OK);
 	assert_int_equal(intake_processes(intake), 0);
-	assert_int_equal(counted().books[BOOK_INCOMPLETE], 2);
+	assert_int_equal(counted().books[BOOK_INCOMPLETE], 0);
+	assert_int_equal(counted().books[BOOK_CUT_SHORT], 2);
 }
 
 static void a_victim_of_the_oom_killer_is_told_from_others(void **state)

@@ -130,7 +130,8 @@ void finish_span(struct assembler *as, struct open_span *span)
 	if (out) {
 		as->options.sink.submit(as->options.sink.self, out);
 		counts[BOOK_EXPORTING]++;
-		counts[BOOK_INCOMPLETE] += pieces_missing || !span->ended;
+		counts[BOOK_INCOMPLETE] += pieces_missing;
+		counts[BOOK_CUT_SHORT] += !pieces_missing && !span->ended;
 	} else {
 		counts[BOOK_TABLE_FULL]++; /* no memory: the same as no room */
 	}

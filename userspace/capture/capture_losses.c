@@ -68,6 +68,19 @@ static uint64_t skipped(const struct bpf_program *program)
 	return skipped_runs(bpf_program__fd(program));
 }
 
+static void say_skipped(const struct capture_bpf *bpf)
+{
+	uint64_t forks = skipped(bpf->progs.on_fork);
+	uint64_t execs = skipped(bpf->progs.on_exec) + skipped(bpf->progs.on_prepare_exec);
+	uint64_t exits = skipped(bpf->progs.on_exit) + skipped(bpf->progs.on_exit_with_memory);
+
+	if (forks || execs || exits)
+		log_debug("the kernel skipped a program at %" PRIu64 " forks, %" PRIu64
+			  " execs, %" PRIu64
+			  " exits of this host; the second one was there for them",
+			  forks, execs, exits);
+}
+
 void capture_faults(struct capture *capture, struct capture_faults *out)
 {
 	const struct capture_bpf *bpf = capture->bpf;
@@ -80,8 +93,5 @@ void capture_faults(struct capture *capture, struct capture_faults *out)
 	out->probes_missed = skipped_runs(capture->program);
 	out->forks_unseen = bpf->bss->forks_unseen;
 	out->execs_unread = bpf->bss->execs_unread;
-	log_debug("the kernel skipped a program at %" PRIu64 " forks, %" PRIu64 " execs, %" PRIu64
-		  " exits of this host; the second one was there for them",
-		  skipped(bpf->progs.on_fork), skipped(bpf->progs.on_exec) + skipped(bpf->progs.on_prepare_exec),
-		  skipped(bpf->progs.on_exit) + skipped(bpf->progs.on_exit_with_memory));
+	say_skipped(bpf);
 }

@@ -10,7 +10,7 @@
 
 static const struct book_reason reasons[BOOK_REASONS_END] = {
 	[BOOK_RING_FULL] = {"ring_full", "the ring was full (see --ring-size)"},
-	[BOOK_QUOTA] = {"quota", "the process had its share of the ring (see --ring-size)"},
+	[BOOK_QUOTA] = {"quota", "the process flooded the ring and had its share of it (see --ring-size, or sample)"},
 	[BOOK_UNREADABLE] = {"unreadable", "the process's memory could not be read"},
 	[BOOK_NOT_HANDED_OVER] =
 		{"not_handed_over",

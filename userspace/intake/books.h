@@ -43,7 +43,8 @@ enum book {
 	BOOK_REASONS_END,
 	/* More about them. */
 	BOOK_INCOMPLETE =
-		BOOK_REASONS_END, /* of BOOK_EXPORTING: without an end, or pieces are missing */
+		BOOK_REASONS_END, /* of BOOK_EXPORTING: pieces are missing, the end perhaps */
+	BOOK_CUT_SHORT, /* of BOOK_EXPORTING: ended with their process, and whole otherwise */
 	BOOK_CONTRADICTED, /* by how much the process's own counts deny what it handed over */
 	BOOKS,
 };

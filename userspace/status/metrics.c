@@ -52,7 +52,10 @@ static void tell_spans(const struct overview *overview, const struct metric_writ
 	only(writer, "otelbpf.span.finished", METRIC_COUNTER, "{span}",
 	     "Spans handed to the exporters", books[BOOK_EXPORTING]);
 	only(writer, "otelbpf.span.incomplete", METRIC_COUNTER, "{span}",
-	     "Of those, spans without an end or with pieces missing", books[BOOK_INCOMPLETE]);
+	     "Of those, spans with pieces missing", books[BOOK_INCOMPLETE]);
+	only(writer, "otelbpf.span.cut_short", METRIC_COUNTER, "{span}",
+	     "Of those, spans that ended with their process, and are whole otherwise",
+	     books[BOOK_CUT_SHORT]);
 	only(writer, "otelbpf.span.contradicted", METRIC_COUNTER, "{span}",
 	     "By how many spans processes' own counts deny what they handed over",
 	     books[BOOK_CONTRADICTED]);

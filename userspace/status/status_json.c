@@ -66,6 +66,7 @@ static void put_books(struct text *out, const uint64_t *books)
 	put_uint(out, "open", books[BOOK_OPEN]);
 	put_uint(out, "finished", books[BOOK_EXPORTING]);
 	put_uint(out, "incomplete", books[BOOK_INCOMPLETE]);
+	put_uint(out, "cut_short", books[BOOK_CUT_SHORT]);
 	put_uint(out, "tracer_off", books[BOOK_TRACER_OFF]);
 	put_key(out, "lost");
 	text_put_char(out, '{');

@@ -50,6 +50,7 @@ static void put_spans(struct text *out, const uint64_t *books)
 	put_count(out, books[BOOK_OPEN], "", "open");
 	put(out, "  %14" PRIu64 "  finished, and handed to the exporters\n", books[BOOK_EXPORTING]);
 	put_count(out, books[BOOK_INCOMPLETE], "", "of them incomplete");
+	put_count(out, books[BOOK_CUT_SHORT], "", "of them cut short by the end of their process");
 	put_count(out, books[BOOK_NOT_SAMPLED], "", "not sampled, beside those started");
 	put_count(out, books[BOOK_CONTRADICTED], "", "denied by the processes' own counts");
 	if (books_difference(books))
@@ -72,11 +73,16 @@ static void put_exporter(struct text *out, const struct pipeline *pipeline, size
 	put(out, "\n  %14" PRIu64 "  exported\n", counts.exported);
 	put_count(out, counts.waiting, "", "wait in memory");
 	put_count(out, counts.spooled, "", "wait in the spool");
-	put_count(out, counts.queue_full, "lost: ", "the queue was full");
-	put_count(out, counts.rejected, "lost: ", "the receiver refused them");
-	put_count(out, counts.undelivered, "lost: ", "the receiver could not be reached");
-	put_count(out, counts.spool_dropped, "lost: ", "the oldest in a spool that was full");
-	put_count(out, counts.spool_corrupt, "lost: ", "could not be read back from the spool");
+	put_count(out, counts.queue_full, "lost: ",
+		  pipeline_exporter_why(pipeline, slot, ACCOUNT_QUEUE_FULL));
+	put_count(out, counts.rejected, "lost: ",
+		  pipeline_exporter_why(pipeline, slot, ACCOUNT_REJECTED));
+	put_count(out, counts.undelivered, "lost: ",
+		  pipeline_exporter_why(pipeline, slot, ACCOUNT_UNDELIVERED));
+	put_count(out, counts.spool_dropped, "lost: ",
+		  pipeline_exporter_why(pipeline, slot, ACCOUNT_SPOOL_DROPPED));
+	put_count(out, counts.spool_corrupt, "lost: ",
+		  pipeline_exporter_why(pipeline, slot, ACCOUNT_SPOOL_CORRUPT));
 	put_count(out, counts.resent, "", "sent again since the answer was lost");
 }
 
