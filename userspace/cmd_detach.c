@@ -16,6 +16,7 @@ static const char usage[] =
 	"Ends the recording that goes on by what is pinned in DIR: processes are as if nobody had\n"
 	"ever listened. What was recorded and not exported yet is exported.\n"
 	"\n"
+	"      --pin[=DIR]          what is pinned there (default: " PIN_DEFAULT ")\n"
 	"      --drop               export nothing, and look at nothing: also what another build "
 	"of\n"
 	"                           otel-bpf has pinned\n";
@@ -47,7 +48,7 @@ static int parse(int argc, char **argv, struct detach *detach, int *status)
 			detach->drop = true;
 			break;
 		case 'h':
-			printf("%s%s%s", usage, options_help, exit_statuses);
+			printf("%s%s%s", usage, options_help_finish, exit_statuses);
 			*status = 0;
 			return -1;
 		default:

@@ -11,42 +11,64 @@
 /* Room for a full batch, whatever is in it, and for another behind it. */
 #define SPOOL_LEAST (4u << 20)
 
-const char options_help[] =
-	"  -e, --exporter LIST      where spans go, separated by commas:\n"
-	"                             console[=FILE]  a waterfall, on standard error, in FILE, or "
-	"on\n"
-	"                                             standard output (-)\n"
-	"                             otlp[=URL]      OTLP over HTTP, to URL as it is\n"
-	"                             otlp_file=FILE  OTLP as JSON lines\n"
-	"                             none\n"
-	"                           default: $OTEL_TRACES_EXPORTER, else otlp if an endpoint is "
-	"set,\n"
-	"                           else console\n"
-	"      --endpoint URL       base of the OTLP receiver (/v1/traces is added); default:\n"
-	"                           $OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318\n"
-	"      --service-name NAME  service.name of processes that do not set OTEL_SERVICE_NAME\n"
+/* Where spans go. */
+#define HELP_EXPORT                                                                                \
+	"  -e, --exporter LIST      where spans go, separated by commas:\n"                        \
+	"                             console[=FILE]  a waterfall, on standard error, in FILE, "   \
+	"or "                                                                                      \
+	"on\n"                                                                                     \
+	"                                             standard output (-)\n"                       \
+	"                             otlp[=URL]      OTLP over HTTP, to URL as it is\n"           \
+	"                             otlp_file=FILE  OTLP as JSON lines\n"                        \
+	"                             none\n"                                                      \
+	"                           default: $OTEL_TRACES_EXPORTER, else otlp if an endpoint is "  \
+	"set,\n"                                                                                   \
+	"                           else console\n"                                                \
+	"      --endpoint URL       base of the OTLP receiver (/v1/traces is added); default:\n"   \
+	"                           $OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318\n"    \
+	"      --service-name NAME  service.name of processes that do not set OTEL_SERVICE_NAME\n" \
 	"                           (default: unknown_service: and their executable's name)\n"
-	"      --ring-size BYTES    room for records on their way from the kernel, a power of "
-	"two;\n"
-	"                           K, M and G may follow (default: 16M)\n"
-	"      --settings FILE      what may change while it runs, read again when it does; lines\n"
-	"                             sampler NAME [RATIO]  (default: $OTEL_TRACES_SAMPLER, else\n"
-	"                                                   parentbased_always_on)\n"
+
+/* How they are recorded. */
+#define HELP_RECORD                                                                                \
+	"      --ring-size BYTES    room for records on their way from the kernel, a power of "    \
+	"two;\n"                                                                                   \
+	"                           K, M and G may follow (default: 16M)\n"                        \
+	"      --settings FILE      what may change while it runs, read again when it does; "      \
+	"lines\n"                                                                                  \
+	"                             sampler NAME [RATIO]  (default: $OTEL_TRACES_SAMPLER, "      \
+	"else\n"                                                                                   \
+	"                                                   parentbased_always_on)\n"              \
 	"                             tracer GLOB on|off\n"
-	"      --spool DIR          where spans wait on disk when the OTLP receiver does not take "
-	"them,\n"
-	"                           also for the next run; a directory for this otel-bpf alone\n"
-	"      --spool-size BYTES   how much may wait there: then the oldest are dropped; K, M and "
-	"G\n"
-	"                           may follow (default: 256M)\n"
-	"      --metrics LIST       metrics of otel-bpf itself, separated by commas:\n"
-	"                             ADDRESS:PORT    for Prometheus, at /metrics\n"
-	"                             otlp[=URL]      OTLP, to URL as it is, or to the endpoint's\n"
+
+/* What becomes of those that wait. */
+#define HELP_DELIVER                                                                               \
+	"      --spool DIR          where spans wait on disk when the OTLP receiver does not "     \
+	"take "                                                                                    \
+	"them,\n"                                                                                  \
+	"                           also for the next run; a directory for this otel-bpf alone\n"  \
+	"      --spool-size BYTES   how much may wait there: then the oldest are dropped; K, M "   \
+	"and "                                                                                     \
+	"G\n"                                                                                      \
+	"                           may follow (default: 256M)\n"                                  \
+	"      --metrics LIST       metrics of otel-bpf itself, separated by commas:\n"            \
+	"                             ADDRESS:PORT    for Prometheus, at /metrics\n"               \
+	"                             otlp[=URL]      OTLP, to URL as it is, or to the "           \
+	"endpoint's\n"                                                                             \
 	"                                             /v1/metrics\n"
-	"      --pin[=DIR]          leave it recording when otel-bpf ends, for the next one that is given\n"
-	"                           the same DIR, in a BPF file system (default: " PIN_DEFAULT ")\n"
-	"  -v, --verbose            say more\n"
-	"  -h, --help               this text\n";
+
+#define HELP_PIN                                                                                   \
+	"      --pin[=DIR]          leave it recording when otel-bpf ends, for the next one that " \
+	"is given\n"                                                                               \
+	"                           the same DIR, in a BPF file system (default: " PIN_DEFAULT     \
+	")\n"
+
+#define HELP_REST                                                                                  \
+	"  -v, --verbose            say more\n"                                                    \
+	"  -h, --help               this text\n"
+
+const char options_help[] = HELP_EXPORT HELP_RECORD HELP_DELIVER HELP_PIN HELP_REST;
+const char options_help_finish[] = HELP_EXPORT HELP_DELIVER HELP_REST;
 
 /* A number of bytes; K, M or G may follow. */
 static int parse_bytes(const char *text, uint64_t *out)

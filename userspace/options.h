@@ -35,8 +35,9 @@ enum {
 		"help", no_argument, NULL, 'h'                                                     \
 	}
 
-/* What --help says of them. */
+/* What --help says of them; of those that mean something when nothing is recorded any more, --pin aside. */
 extern const char options_help[];
+extern const char options_help_finish[];
 
 /**
  * Takes what getopt_long() returned. Returns 0, or -EINVAL after saying what is wrong: also with an
