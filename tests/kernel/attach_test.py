@@ -42,6 +42,21 @@ def what_was_open_before_attaching_changes_nothing_and_keeps_its_children():
 
 
 @test
+def what_a_program_said_of_itself_is_known_to_agents_that_come_later():
+    program = Serve()
+    program.ask("resource by the program", "said")
+    agent = Attach(program)
+    equal(program.span("parent"), 1, "recorded")
+    agent.stop()
+    program.ask("fork", "child")
+    later = Attach(program)
+    equal(program.span("child"), 1, "recorded")
+    later.stop()
+    equal([it.resource.get("said") for it in (one(agent.spans, "parent"), one(later.spans, "child"))],
+          ["by the program"] * 2, "what the program said")
+
+
+@test
 def a_span_of_an_agent_before_ends_with_the_next_one_and_is_no_loss():
     program = Serve()
     before = Attach(program)

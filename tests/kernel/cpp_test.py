@@ -90,13 +90,15 @@ def a_span_may_be_moved_and_ends_once(play):
     around = one(spans, "around")
     equal(around.kind, SERVER, "kind")
     equal(one(spans, "first").attributes, {"kept": True, "still": True}, "attributes of what was moved")
+    moved = one(spans, "moved while an exception passes")
+    equal((moved.status, moved.events), (0, []), "what was moved while an exception passes")
     equal(one(spans, "first").kind, CLIENT, "kind")
     equal(one(spans, "second").attributes, {}, "attributes of what took its place")
     equal(sorted(s.attributes["i"] for s in named(spans, "several")), list(range(5)), "spans in a vector")
     equal([e.name for e in one(spans, "held").events], ["elsewhere"], "events from another thread")
     equal(one(spans, "renamed").parent, around.id, "parent")
     equal({s.parent for s in spans}, {"", around.id}, "parents")
-    equal(len(spans), 10, "spans")
+    equal(len(spans), 11, "spans")
 
 
 @with_both_compilers

@@ -161,6 +161,7 @@ class Span:
         self.schema_url = schema_url
         self.links = [(link["traceId"], link["spanId"], _attributes(link.get("attributes", [])))
                       for link in it.get("links", [])]
+        self.link_contexts = [(link.get("flags", 0), link.get("traceState", "")) for link in it.get("links", [])]
         self.dropped_links = it.get("droppedLinksCount", 0)
 
     def __repr__(self):

@@ -78,6 +78,13 @@ def process_host_os_and_sdk_are_said():
 
 
 @test
+def what_a_program_says_of_itself_holds_for_children_that_it_forks():
+    spans = run([build("scenes_c", "scenes"), "resource_of_a_child"]).spans
+    equal(sorted((s.attributes["child"], s.resource.get("said"), s.resource.get("tables")) for s in spans),
+          [(False, "by the program", 12), (True, "by the program", 12)], "resources")
+
+
+@test
 def the_language_is_said_to_be_cpp_where_it_is():
     seen = run([build("scenes_cpp", "scenes", "c++"), "roots"]).spans[0].resource
     equal(seen["telemetry.sdk.language"], "cpp", "telemetry.sdk.language")

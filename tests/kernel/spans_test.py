@@ -85,6 +85,24 @@ def a_tracer_at_file_scope_may_have_attributes(play):
 
 
 @in_c_and_cpp
+def a_tracer_made_at_run_time_has_a_name_a_schema_and_attributes(play):
+    spans = play("made_scope").spans
+    made, without = one(spans, "made"), one(spans, "without")
+    equal((made.scope, made.schema_url, made.scope_attributes),
+          (("plugin 7", "2"), "https://a.test/2", {"path": "/lib/vegan.so", "abi": -3}), "scope")
+    equal((without.scope, without.schema_url, without.scope_attributes), (("", ""), "", {}), "a scope of NULL")
+
+
+@in_c_and_cpp
+def links_have_the_flags_and_the_trace_state_of_where_they_lead(play):
+    spans = play("links").spans
+    linked, span = one(spans, "linked"), one(spans, "links")
+    remote, made = ("0123456789abcdef" * 2, "0123456789abcdef"), ("01" + "00" * 15, "02" + "00" * 7)
+    equal(span.links, [(*remote, {"n": 1}), (*made, {}), (linked.trace, linked.id, {}), (*remote, {})], "links")
+    equal(span.link_contexts, [(0x300, "a=1,b=2"), (0x103, ""), (0x103, ""), (0x300, "a=1,b=2")], "flags, trace state")
+
+
+@in_c_and_cpp
 def a_link_that_leads_nowhere_is_kept_if_it_says_something(play):
     done = play("links_to_nowhere")
     span, = done.spans
@@ -264,6 +282,13 @@ def a_context_used_in_another_thread_writes_to_the_same_span(play):
     equal([e.name for e in shared.events], ["there", "back"], "events")
     equal((child.parent, child.trace), (shared.id, shared.trace), "the child's parent")
     equal(shared.status, 0, "status")
+
+
+@in_c_and_cpp
+def what_another_thread_hands_over_after_the_end_is_part_of_the_span(play):
+    spans = named(play("late_writes").spans, "written late")
+    equal(sorted((s.attributes["way"], s.attributes.get("late")) for s in spans),
+          [(0, "kept"), (1, "kept"), (2, "kept")], "spans")
 
 
 @in_c_and_cpp

@@ -17,6 +17,50 @@ static otel_context extract_one(const char *traceparent)
 	return EXTRACT(line, "tracestate: foo=1");
 }
 
+static void a_context_of_given_ids_is_as_they_are(void **state)
+{
+	static const otel_u8 none[16] = {0}, trace_id[16] = {[15] = 0x0a}, span_id[8] = {[7] = 0x0b};
+	otel_context made = otel_context_make(trace_id, span_id, 0xff, 1), no_trace, no_span;
+	char text[33];
+
+	(void)state;
+	assert_true(otel_is_valid(&made) && otel_is_remote(&made));
+	assert_true(otel_is_sampled(&made) && otel_is_random(&made));
+	assert_int_equal(made.trace_flags, 3);
+	assert_string_equal(otel_trace_id(&made, text), "0000000000000000000000000000000a");
+	assert_string_equal(otel_span_id(&made, text), "000000000000000b");
+	made = otel_context_make(trace_id, span_id, 1, 0);
+	assert_true(otel_is_sampled(&made) && !otel_is_random(&made) && !otel_is_remote(&made));
+	no_trace = otel_context_make(none, span_id, 3, 1);
+	no_span = otel_context_make(trace_id, none, 3, 1);
+	for (const otel_context *it = &no_trace; it; it = it == &no_trace ? &no_span : NULL) {
+		assert_false(otel_is_valid(it) || otel_is_remote(it));
+		assert_false(otel_is_sampled(it) || otel_is_random(it));
+		assert_string_equal(otel_trace_id(it, text), "00000000000000000000000000000000");
+		assert_string_equal(otel_span_id(it, text), "0000000000000000");
+	}
+}
+
+static void roots_are_random_and_children_as_their_parents(void **state)
+{
+	static const otel_u8 trace_id[16] = {1}, span_id[8] = {2};
+
+	(void)state;
+	attach(1);
+	{
+		OTEL_SPAN(root, &tracer, "root", otel_root());
+		assert_true(otel_is_random(&root.context));
+	}
+	for (unsigned flags = 0; flags < 4; flags++) {
+		otel_context parent = otel_context_make(trace_id, span_id, flags, 1);
+		OTEL_SPAN(child, &tracer, "child", otel_parent(parent));
+		assert_int_equal(otel_is_random(&child.context), flags >> 1);
+		assert_int_equal(otel_is_sampled(&child.context), flags & 1);
+		assert_false(otel_is_remote(&child.context));
+	}
+	attach(0);
+}
+
 static void a_request_without_headers_has_no_context(void **state)
 {
 	struct headers headers = {.count = 0};
@@ -585,6 +629,8 @@ static void a_child_process_gets_the_current_context(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_context_of_given_ids_is_as_they_are),
+		TEST(roots_are_random_and_children_as_their_parents),
 		TEST(a_request_without_headers_has_no_context),
 		TEST(what_came_with_a_request_is_its_context),
 		TEST(a_malformed_traceparent_is_none_and_takes_the_tracestate_with_it),

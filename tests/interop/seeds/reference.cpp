@@ -46,6 +46,16 @@ static void one_and_two()
 	otel::current().set("current", "one");
 }
 
+/* Ended by its block, but never current. */
+static void not_current()
+{
+	otel::scoped_span around(tracer, "around");
+	otel::span child(tracer, "one");
+
+	child.event("child's event");
+	otel::current().set("current", "around");
+}
+
 static void equivalent()
 {
 	otel::span span(tracer, "equivalent");
@@ -165,6 +175,7 @@ static void non_recording()
 		std::printf("%d\n", child.context().is_remote());
 	}
 	otel_context_release(&again);
+	otel::scoped_span(tracer, "linked to a remote one", {otel::link(remote, {{"n", 1}})});
 
 	/* Nothing is current. */
 	otel::context none = otel::current().context();
@@ -203,6 +214,7 @@ int main()
 {
 	attached_and_detached();
 	one_and_two();
+	not_current();
 	equivalent();
 	all_options();
 	kinds();

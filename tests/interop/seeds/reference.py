@@ -27,6 +27,11 @@ with tracer.start_as_current_span("one") as parent:
         trace.get_current_span().set_attribute("current", "two")
     trace.get_current_span().set_attribute("current", "one")
 
+with tracer.start_as_current_span("around"):
+    with tracer.start_span("one") as child:
+        child.add_event("child's event")
+        trace.get_current_span().set_attribute("current", "around")
+
 span = tracer.start_span("equivalent")
 with trace.use_span(span, end_on_exit=True):
     with tracer.start_as_current_span("below"):
@@ -107,6 +112,8 @@ def print_state(state):
 print_state(remote.trace_state)
 with tracer.start_as_current_span("below a remote one", context=set_span_in_context(wrapped)) as child:
     oracle.say(int(child.get_span_context().is_remote))
+with tracer.start_as_current_span("linked to a remote one", links=[Link(remote, {"n": 1})]):
+    pass
 none = trace.get_current_span().get_span_context()
 oracle.say(trace.format_trace_id(none.trace_id), trace.format_span_id(none.span_id), int(none.is_valid),
            int(trace.get_current_span().is_recording()))

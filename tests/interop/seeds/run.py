@@ -67,7 +67,9 @@ def ours(path):
                             "attributes": attributes(span.get("attributes", [])),
                             "events": [[event["name"], int(event["timeUnixNano"]),
                                         attributes(event.get("attributes", []))] for event in span.get("events", [])],
-                            "links": [[link["traceId"] + "/" + link["spanId"], attributes(link.get("attributes", []))]
+                            # Of their flags what Python knows: sampled, remote.
+                            "links": [[link["traceId"] + "/" + link["spanId"], attributes(link.get("attributes", [])),
+                                       link.get("traceState", ""), link["flags"] & 0x201]
                                       for link in span.get("links", [])],
                             "status": [status.get("code", 0), status.get("message", "")],
                             "scope": [scope.get("name", ""), scope.get("version", ""), in_scope.get("schemaUrl", "")],
@@ -102,7 +104,7 @@ def normal(spans):
         it["parent"] = label(it["parent"])
         it["start"], it["end"] = moment(it["start"]), moment(it["end"])
         it["events"] = [[name, moment(time), them] for name, time, them in it["events"]]
-        it["links"] = [[label(ident), them] for ident, them in it["links"]]
+        it["links"] = [[label(ident), *them] for ident, *them in it["links"]]
         result[labels[span["id"]]] = it
     return result
 

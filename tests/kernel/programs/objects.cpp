@@ -144,6 +144,21 @@ static void moving()
 		held->event("elsewhere");
 		held.reset();
 	}).join();
+	{
+		otel::span moved(tracer, "moved while an exception passes");
+		struct mover {
+			otel::span &from;
+			~mover()
+			{
+				otel::span taken = std::move(from); /* ends here, and no exception leaves it */
+			}
+		};
+		try {
+			mover it{moved};
+			throw 1;
+		} catch (int) {
+		}
+	}
 	otel::scoped_span child(tracer, "child");
 	child.name("renamed");
 	child.end();

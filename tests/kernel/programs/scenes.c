@@ -4,6 +4,7 @@
  * as C++17.
  */
 #include <errno.h>
+#include <otel/propagation.h>
 #include <otel/trace.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static otel_tracer tracer = OTEL_TRACER("scenes", "1.2.3");
@@ -115,6 +117,38 @@ static void no_scope(void)
 	OTEL_SPAN(b, (otel_tracer *)0, "no tracer");
 	(void)a;
 	(void)b;
+}
+
+static void made_scope(void)
+{
+	static char name[16], schema_url[32];
+	static otel_option attributes[3];
+	otel_tracer made, empty = otel_get_tracer(NULL, NULL, NULL, NULL);
+
+	snprintf(name, sizeof(name), "plugin %d", 7);
+	snprintf(schema_url, sizeof(schema_url), "https://a.test/%d", 2);
+	attributes[0] = otel_str("path", "/lib/vegan.so");
+	attributes[1] = otel_int("abi", -3);
+	attributes[2] = otel_last();
+	made = otel_get_tracer(name, "2", schema_url, attributes);
+	OTEL_SPAN(span, &made, "made");
+	OTEL_SPAN(without, &empty, "without");
+	(void)span, (void)without;
+}
+
+static void links(void)
+{
+	static const char *const lines[] = {"traceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-00",
+					    "tracestate: a=1,b=2"};
+	static const otel_u8 trace_id[16] = {1}, span_id[8] = {2};
+	otel_context remote = otel_extract_lines(lines, 2), made = otel_context_make(trace_id, span_id, 0xff, 0);
+	OTEL_SPAN(span, &tracer, "linked");
+	otel_context own = otel_context_of(span);
+	OTEL_SPAN(links, &tracer, "links", otel_link(remote, otel_int("n", 1)), otel_link(made));
+
+	otel_add_links(links, otel_link(own), otel_link(remote));
+	otel_context_release(&own);
+	otel_context_release(&remote);
 }
 
 static void links_to_nowhere(void)
@@ -365,6 +399,63 @@ static void use(void)
 	otel_event(span, "back");
 }
 
+static pthread_barrier_t written;
+
+/* Hands over what it wrote after the span has ended, and has been handed over. */
+static void *writes_late(void *data)
+{
+	OTEL_SPAN(around, &tracer, "around the writer", otel_root());
+	OTEL_USE(*(otel_context *)data);
+
+	otel_set(otel_current(), otel_str("late", "kept"));
+	pthread_barrier_wait(&written);
+	pthread_barrier_wait(&written);
+	(void)around;
+	return NULL;
+}
+
+static void late_writes_to(int of_current, int ended_by_hand)
+{
+	otel_context context;
+	pthread_t thread;
+	{
+		OTEL_SPAN(span, &tracer, "written late", otel_int("way", of_current + ended_by_hand));
+
+		context = of_current ? otel_context_of(otel_current()) : otel_context_of(span);
+		pthread_create(&thread, NULL, writes_late, &context);
+		pthread_barrier_wait(&written);
+		if (ended_by_hand)
+			otel_end(span);
+	}
+	pthread_barrier_wait(&written);
+	pthread_join(thread, NULL);
+	otel_context_release(&context);
+}
+
+static void late_writes(void)
+{
+	pthread_barrier_init(&written, NULL, 2);
+	late_writes_to(0, 0);
+	late_writes_to(1, 0);
+	late_writes_to(1, 1);
+}
+
+static void resource_of_a_child(void)
+{
+	pid_t pid;
+	int status;
+
+	otel_set_resource(otel_str("said", "by the program"), otel_int("tables", 12));
+	pid = fork();
+	{
+		OTEL_SPAN(span, &tracer, "span", otel_bool("child", !pid));
+		(void)span;
+	}
+	if (!pid)
+		_exit(0);
+	waitpid(pid, &status, 0);
+}
+
 static otel_span travelling;
 
 static void *second(void *data)
@@ -571,6 +662,10 @@ static const struct scene {
 	{"kinds", kinds},
 	{"no_scope", no_scope},
 	{"static_scope", static_scope},
+	{"made_scope", made_scope},
+	{"links", links},
+	{"late_writes", late_writes},
+	{"resource_of_a_child", resource_of_a_child},
 	{"links_to_nowhere", links_to_nowhere},
 	{"attributes", attributes},
 	{"numbers", numbers},

@@ -8,6 +8,7 @@
  *   rest         and no more; says how many spans were recorded since the start
  *   fork         makes a child that does what it is told by the lines from then on
  *   exec PATH    starts a program, and waits for its end
+ *   resource X   says of itself that it is X
  *   off          says when (CLOCK_MONOTONIC) no semaphore is set any more
  */
 #include <otel/trace.h>
@@ -145,6 +146,9 @@ int main(int argc, char **argv)
 			printf("child %d\n", getpid());
 		} else if (!strcmp(word, "exec")) {
 			start_program(rest_of_line);
+		} else if (!strcmp(word, "resource")) {
+			otel_set_resource(otel_str("said", rest_of_line));
+			printf("said\n");
 		} else if (!strcmp(word, "off")) {
 			wait_off();
 		}
