@@ -70,6 +70,7 @@ static void finish(struct agent *agent)
 
 void agent_stop(struct agent *agent)
 {
+	server_ending(agent->server);
 	capture_disable(agent->capture);
 	drain(agent);
 	agent_tick(agent);
@@ -92,6 +93,7 @@ void agent_leave(struct agent *agent)
 	struct blob state = {0};
 	int err;
 
+	server_ending(agent->server);
 	agent->left = true;
 	agent_tick(agent);
 	capture_leave(agent->capture);

@@ -18,7 +18,7 @@
 #include "text.h"
 
 #define PATIENCE_MS 5000
-#define NO_AGENT 1 /* the exit status */
+#define NO_AGENT 1 /* to be shown: the exit status */
 
 static const char usage[] =
 	"usage: otel-bpf status [OPTIONS]\n"
@@ -29,7 +29,7 @@ static const char usage[] =
 	"      --json               a list of JSON objects, one for each agent\n"
 	"  -h, --help               this text\n"
 	"\n"
-	"Exit status: 0, 1 if no agent runs, 125 if otel-bpf failed.\n";
+	"Exit status: 0, 1 if no agent runs or answers, 125 if otel-bpf failed.\n";
 
 struct options {
 	bool json;
@@ -118,16 +118,39 @@ static int ask(const char *path, bool json, struct text *out)
 	return err;
 }
 
-/* Shows one agent. Returns whether there is one. */
-static bool show(const struct options *options, const char *path, const char *name, size_t before)
+/* Says so if it is. */
+static bool is_ending(const char *directory, int pid)
 {
-	struct text text = {0};
-	int err = ask(path, options->json, &text);
+	char path[PATH_MAX + 32];
+	int fd;
 
+	snprintf(path, sizeof(path), "%s/%d" SERVER_ENDING, directory, pid);
+	fd = server_connect(path);
+	/* -EAGAIN: others wait there already. */
+	if (fd < 0 && fd != -EAGAIN)
+		return false;
+	if (fd >= 0)
+		close(fd);
+	log_error("agent %d is ending: it waits for its exporters", pid);
+	return true;
+}
+
+/* Shows one agent. Returns 1, 0 if there is none, or a negative errno if it does not answer. */
+static int show(const struct options *options, const char *directory, int pid, size_t before)
+{
+	char path[PATH_MAX + 32];
+	struct text text = {0};
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%d" SERVER_SOCKET, directory, pid);
+	err = ask(path, options->json, &text);
+	if (err && err != -ECONNREFUSED && is_ending(directory, pid))
+		err = -EBUSY;
 	/* It has just ended, or it was killed and nobody has cleaned up. */
-	if (err && err != -ECONNREFUSED && err != -ENOENT)
-		log_error("agent %.*s does not answer: %s", (int)strcspn(name, "."), name,
-			  strerror(-err));
+	else if (err == -ECONNREFUSED || err == -ENOENT)
+		err = -ENOENT;
+	else if (err)
+		log_error("agent %d does not answer: %s", pid, strerror(-err));
 	if (!err) {
 		if (options->json)
 			fputs(before ? ",\n" : "[", stdout);
@@ -136,29 +159,34 @@ static bool show(const struct options *options, const char *path, const char *na
 		fwrite(text.data, 1, text.size, stdout);
 	}
 	text_free(&text);
-	return !err;
+	return err == -ENOENT ? 0 : err ? err : 1;
 }
 
 static int only_sockets(const struct dirent *entry)
 {
 	size_t size = strlen(entry->d_name);
 
-	return size > 5 && !strcmp(entry->d_name + size - 5, ".sock");
+	return size > strlen(SERVER_SOCKET) &&
+	       !strcmp(entry->d_name + size - strlen(SERVER_SOCKET), SERVER_SOCKET);
 }
 
-static size_t show_all(const struct options *options, const char *directory)
+/* Returns how many it has shown; *@silent: there are others, of which it has said why not. */
+static size_t show_all(const struct options *options, const char *directory, bool *silent)
 {
 	struct dirent **entries;
 	int n = scandir(directory, &entries, only_sockets, versionsort);
-	char path[PATH_MAX + NAME_MAX + 2];
 	size_t shown = 0;
+	int last = 0;
 
 	for (int i = 0; i < n; i++) {
-		const char *name = entries[i]->d_name;
+		int pid = (int)strtoul(entries[i]->d_name, NULL, 10), found = 0;
 
-		snprintf(path, sizeof(path), "%s/%s", directory, name);
-		if (!options->pid || strtoul(name, NULL, 10) == options->pid)
-			shown += show(options, path, name, shown);
+		/* One that ended between two looks at the directory is there twice. */
+		if (pid != last && (!options->pid || (unsigned long)pid == options->pid))
+			found = show(options, directory, pid, shown);
+		last = pid;
+		shown += found > 0;
+		*silent |= found < 0;
 		free(entries[i]);
 	}
 	if (n >= 0)
@@ -170,6 +198,7 @@ int cmd_status(int argc, char **argv)
 {
 	struct options options = {0};
 	char directory[PATH_MAX];
+	bool silent = false;
 	int status;
 	size_t n;
 
@@ -181,13 +210,15 @@ int cmd_status(int argc, char **argv)
 			  "to root");
 		return EXIT_AGENT_FAILED;
 	}
-	n = show_all(&options, directory);
+	n = show_all(&options, directory, &silent);
 	if (options.json)
 		fputs(n ? "]\n" : "[]\n", stdout);
 	if (fflush(stdout) || ferror(stdout))
 		return EXIT_AGENT_FAILED;
 	if (n)
 		return 0;
+	if (silent)
+		return NO_AGENT;
 	if (options.pid)
 		log_error("no agent with pid %lu runs (looked in %s)", options.pid, directory);
 	else

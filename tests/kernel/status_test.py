@@ -157,6 +157,23 @@ def clients_that_ask_and_do_not_read_or_never_ask_hold_up_nobody():
         client.close()
 
 
+@test
+def an_agent_that_waits_for_its_exporters_at_its_end_is_not_denied():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        running, _ = staying("1", "1", "10", exporter=f"otlp=http://127.0.0.1:{silent.getsockname()[1]}/v1/traces")
+        running.process.stdin.close()
+        wait_until(lambda: not os.path.exists(socket_of(running.pid)), "the agent to begin to end")
+        for options in ([], ["--pid", str(running.pid)]):
+            err = ask(*options, status=1).stderr
+            contains(err, f"agent {running.pid} is ending: it waits for its exporters")
+            check("no agent" not in err, err)
+        running.process.kill()
+        running.wait()
+        contains(ask("--pid", str(running.pid), status=1).stderr, f"no agent with pid {running.pid} runs")
+
+
 # ---- Metrics -------------------------------------------------------------------------------------
 
 

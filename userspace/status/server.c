@@ -296,6 +296,19 @@ int server_new(const char *directory, overview_fn look, void *self, struct serve
 	return 0;
 }
 
+void server_ending(struct server *server)
+{
+	char path[sizeof(server->path)];
+	size_t size = server ? strlen(server->path) - strlen(SERVER_SOCKET) : 0;
+
+	if (!server || size + sizeof(SERVER_ENDING) > sizeof(path))
+		return;
+	memcpy(path, server->path, size);
+	memcpy(path + size, SERVER_ENDING, sizeof(SERVER_ENDING));
+	if (!rename(server->path, path))
+		memcpy(server->path, path, sizeof(path));
+}
+
 void server_free(struct server *server)
 {
 	if (!server)

@@ -3,7 +3,8 @@
  * The agent's side of otel-bpf status: a unix socket PID.sock in a directory of the agent's user,
  * on which it answers one word, "text" or "json", with what status.h writes. It never waits for a
  * client: an answer is made at once and leaves as the client reads it, and who does not read makes
- * room for the next one.
+ * room for the next one. An agent that is ending answers no more: its socket is then called
+ * PID.ending.sock.
  *
  * Single-threaded.
  */
@@ -15,6 +16,8 @@
 #include "overview.h"
 
 #define SERVER_CLIENTS_MAX 4
+#define SERVER_SOCKET ".sock"
+#define SERVER_ENDING ".ending.sock"
 
 struct server;
 
@@ -23,6 +26,9 @@ struct server;
  * Returns 0 or a negative errno. Free with server_free().
  */
 int server_new(const char *directory, overview_fn look, void *self, struct server **out);
+
+/** Nobody will serve it any more: who asks for the agent is to know why. NULL is allowed. */
+void server_ending(struct server *server);
 
 /** NULL is allowed. */
 void server_free(struct server *server);
