@@ -174,6 +174,18 @@ def a_collector_that_refuses_is_told_of():
     contains(done.err, "4 of 4 spans were not delivered: the receiver refused them", "what is said")
 
 
+@test
+def a_collector_that_asks_to_be_tried_later_is_not_said_to_be_unreachable():
+    collector = Collector(status=503)
+    try:
+        done = run([build("scenes_c", "scenes"), "nesting"], exporter=f"otlp=http://127.0.0.1:{collector.port}/")
+    finally:
+        collector.close()
+    contains(done.err, "503", "what is said")
+    contains(done.err, "4 of 4 spans were not delivered: the receiver did not take them in time", "what is said")
+    check("reach" not in done.err, done.err)
+
+
 def console_counts(done, started):
     """(exported, lost) by the console; the books must balance."""
     contains(done.err, "the books balance", "what is said")

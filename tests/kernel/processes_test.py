@@ -223,6 +223,8 @@ def dies(how, status):
     equal(done.wait().process.returncode, status, "status")
     cut = [one(done.spans, "open"), one(done.spans, "open in a thread")]
     equal([s.attributes.get("otelbpf.cut_short") for s in cut], [True, True], "marked as cut short")
+    contains(done.err, "2 spans were cut short by the end of their process", "what is said")
+    check("incomplete" not in done.err, done.err)
     equal((cut[0].attributes["who"], [e.name for e in cut[0].events]), ("main", ["seen"] + ["exception"] * bool(status)), "the open span")
     for span in cut if status else []:
         equal((span.events[-1].name, span.events[-1].time), ("exception", span.end), "the last event, and when")

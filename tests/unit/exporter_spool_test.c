@@ -569,7 +569,7 @@ static void what_is_larger_than_the_spool_pushes_nothing_out(void **state)
 	assert_int_equal(counts.spool_dropped, 0);
 }
 
-static void what_cannot_be_read_back_is_skipped_and_counted(void **state)
+static void what_cannot_be_read_back_is_removed_and_counted(void **state)
 {
 	struct exporter *exporter = start(REFUSES);
 	struct exporter_counts counts;
@@ -590,6 +590,7 @@ static void what_cannot_be_read_back_is_skipped_and_counted(void **state)
 	assert_received(11, 20);
 	counts = finish(exporter, 1000);
 	assert_int_equal(counts.spool_corrupt, 10);
+	assert_int_equal(access(name, F_OK), -1);
 	assert_int_equal(of_account(shops, ACCOUNT_SPOOL_CORRUPT), 10);
 	assert_int_equal(of_account(kitchens, ACCOUNT_EXPORTED), 10);
 }
@@ -831,7 +832,7 @@ int main(void)
 		TEST(a_receiver_that_is_too_slow_fills_the_disk_not_the_memory),
 		TEST(behind_a_batch_that_failed_little_waits_in_memory),
 		TEST(what_is_larger_than_the_spool_pushes_nothing_out),
-		TEST(what_cannot_be_read_back_is_skipped_and_counted),
+		TEST(what_cannot_be_read_back_is_removed_and_counted),
 		TEST(when_the_disk_cannot_be_written_spans_wait_in_memory),
 		TEST(when_the_disk_cannot_be_written_at_the_end_the_loss_is_counted),
 		TEST(what_the_receiver_refuses_for_good_does_not_stay_in_the_spool),

@@ -193,7 +193,7 @@ static void damage(const char *name, off_t offset, uint8_t xor)
 	close(fd);
 }
 
-static void files_that_are_not_whole_are_skipped_and_counted(void **state)
+static void files_that_are_not_whole_are_removed_and_counted(void **state)
 {
 	struct spool *spool = open_spool(MIB);
 	char names[6][128];
@@ -397,7 +397,7 @@ int main(void)
 		TEST(a_symbolic_link_and_a_file_are_refused),
 		TEST(two_agents_do_not_share_one),
 		TEST(the_budget_is_in_blocks_of_the_disk),
-		TEST(files_that_are_not_whole_are_skipped_and_counted),
+		TEST(files_that_are_not_whole_are_removed_and_counted),
 		TEST(a_file_that_changes_while_it_is_open_is_noticed),
 		TEST(other_files_are_left_alone),
 		TEST(that_a_batch_was_sent_is_known_after_a_restart),
