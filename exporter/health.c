@@ -101,7 +101,8 @@ static void accepted(struct health *health, size_t rejected, const char *message
 	if (!begins(&health->partly, now_ms))
 		return;
 	if (rejected)
-		log_error("%s: %zu spans were rejected: %s", health->name, rejected,
+		log_error("%s: %zu span%s rejected: %s", health->name, rejected,
+			  rejected == 1 ? " was" : "s were",
 			  *message ? message : "the receiver does not say why");
 	else
 		log_info("%s: %s", health->name, message);
