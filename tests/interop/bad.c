@@ -3,6 +3,7 @@
  * bad: what nobody should hand to the API, all of it; bad_test.py says what may come of it. Compiled as C11
  * and as C++17.
  */
+#include <limits.h>
 #include <math.h>
 #include <otel/propagation.h>
 #include <otel/stack.h>
@@ -127,6 +128,7 @@ static void numbers(void)
 
 	otel_set(span, otel_doubles("doubles", numbers, 3), otel_double("infinity", (double)INFINITY));
 	otel_event(span, "e", otel_double("nan", (double)NAN), otel_time(1));
+	(void)otel_fail(span, INT_MIN);
 	otel_end_at(span, ~0ull);
 }
 

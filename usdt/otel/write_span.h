@@ -218,7 +218,8 @@ OTEL_COLD_ void otel_error_(otel_span *span, int error)
 	if (!thread || !otel_begin_(&w, thread))
 		return;
 	if (otel_ours_(&w, span)) {
-		struct otel_error payload = {otel_now_(), error < 0 ? -error : error, 0};
+		/* The least int has no positive one. */
+		struct otel_error payload = {otel_now_(), error < 0 ? -(error + (error < -2147483647)) : error, 0};
 
 		otel_record_open_(&w, OTEL_RECORD_ERROR, otel_flags_(&w, span) & ~(unsigned)OTEL_RECORD_TIMED,
 				  span->context.span_id, payload.time);
