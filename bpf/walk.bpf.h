@@ -100,7 +100,7 @@ static long take_thread(const void *map, const void *key, const void *value, str
 		if (!buffer || !read_stamp(buffer, &stamp) || stamp.committed > OTEL_FLUSH_MAX ||
 		    !worth(buffer, &stamp))
 			continue;
-		reason = (__u32)take_walked(buffer, &stamp, &walk->source,
+		reason = (__u32)take_walked((__u64)buffer, &stamp, &walk->source,
 					    walk->running && thread.owner != walk->running);
 		count_loss(&walk->source.id, buffer, reason, sizeof(struct otel_buffer) + stamp.committed);
 	}
