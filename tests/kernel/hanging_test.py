@@ -53,7 +53,7 @@ def a_program_on_what_root_mounted_is_recorded_and_one_on_what_a_user_mounted_is
     done = run([build("fuse"), build("fuse"), folder(), "1000", "run"])
     equal(done.spans, [], "spans")
     contains(done.err, "served is not attached to: it is on a file system (fuse.hanging")
-    contains(done.err, "1 times, a file")
+    contains(done.err, "1 time, a file")
 
 
 @test
