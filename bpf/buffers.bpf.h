@@ -106,9 +106,11 @@ static __noinline int count_loss(const struct process_id *process, const struct 
 		key.buffer_id = 0;
 		old = bpf_map_lookup_elem(&losses, &key);
 	}
-	if (old) {
+	if (old)
 		note = *old;
-	} else {
+	/* What we have copied is its own as long as it has not gone from there. */
+	if (!old || bpf_map_lookup_elem(&losses, &key) != old) {
+		note = (struct loss_note){};
 		note.position = header.position;
 		note.started_before = tally.started_before;
 	}

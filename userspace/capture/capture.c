@@ -72,7 +72,8 @@ void capture_free(struct capture *capture)
 	detach_exceptions(capture);
 	free(capture->exceptions);
 	attachments_free(capture->attachments);
-	free(capture->losses);
+	free(capture->losses.keys);
+	free(capture->losses.notes);
 	capture_ring_close(capture);
 	capture_bpf__destroy(capture->bpf);
 	if (capture->program >= 0)
@@ -162,13 +163,15 @@ bool capture_took_over(const struct capture *capture)
 
 void capture_leave(struct capture *capture)
 {
+	struct losses *losses = &capture->losses;
+
 	/* Nobody is there to be woken. */
 	capture->bpf->data->reader = READER_BUSY;
 	/* What is noted is for who reads the rest of the ring; newer notes of a stream tell its end, too. */
-	for (size_t i = 0; i < capture->losses_count; i++)
-		bpf_map__update_elem(capture->bpf->maps.losses, &capture->losses[i].key,
-				     sizeof(capture->losses[i].key), &capture->losses[i].note,
-				     sizeof(capture->losses[i].note), BPF_NOEXIST);
-	capture->losses_count = 0;
+	for (size_t i = 0; i < losses->n; i++)
+		bpf_map__update_elem(capture->bpf->maps.losses, &losses->keys[i],
+				     sizeof(losses->keys[i]), &losses->notes[i],
+				     sizeof(losses->notes[i]), BPF_NOEXIST);
+	losses->n = 0;
 	capture->left = true;
 }

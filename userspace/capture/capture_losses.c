@@ -4,52 +4,77 @@
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "capture_state.h"
 #include "log.h"
 
-/* Takes the next note out of the map; false: there is none, or no memory for it. */
-static bool take_loss(struct capture *capture, size_t n)
-{
-	struct bpf_map *map = capture->bpf->maps.losses;
-	struct lost *grown, *loss;
+#define NOTES_ROOM 256
 
-	if (n == capture->losses_room) {
-		grown = realloc(capture->losses, (n + 256) * sizeof(*grown));
-		if (!grown)
-			return false;
-		capture->losses = grown;
-		capture->losses_room = n + 256;
+static bool make_room(struct losses *losses)
+{
+	size_t room = losses->room + NOTES_ROOM;
+	struct loss_key *keys = realloc(losses->keys, room * sizeof(*keys));
+	struct loss_note *notes;
+
+	if (!keys)
+		return false;
+	losses->keys = keys;
+	notes = realloc(losses->notes, room * sizeof(*notes));
+	if (!notes)
+		return false;
+	losses->notes = notes;
+	losses->room = room;
+	return true;
+}
+
+/*
+ * Takes all notes out of the map, each stream's once: one that loses all the time has a new note as
+ * soon as its last one is taken, and a place for as many as a process may have until we come again.
+ */
+static void take_notes(struct capture *capture)
+{
+	struct losses *losses = &capture->losses;
+	int fd = bpf_map__fd(capture->bpf->maps.losses), err = 0;
+	uint32_t bucket, *after = NULL, taken;
+
+	capture->bpf->bss->losses_read++;
+	/* What does not fit into our memory stays there. */
+	while ((losses->n < losses->room && err != -ENOSPC) || make_room(losses)) {
+		taken = (uint32_t)(losses->room - losses->n);
+		err = bpf_map_lookup_and_delete_batch(fd, after, &bucket, losses->keys + losses->n,
+						      losses->notes + losses->n, &taken, NULL);
+		if (err && err != -ENOENT && err != -ENOSPC)
+			return;
+		losses->n += taken;
+		if (err == -ENOENT)
+			return;
+		after = &bucket;
 	}
-	loss = &capture->losses[n];
-	return !bpf_map__get_next_key(map, NULL, &loss->key, sizeof(loss->key)) &&
-	       !bpf_map__lookup_and_delete_elem(map, &loss->key, sizeof(loss->key), &loss->note,
-						sizeof(loss->note), 0);
 }
 
 bool capture_losses(struct capture *capture,
 		    void (*lost)(void *self, const struct loss_key *key, const struct loss_note *note),
 		    void *self)
 {
+	struct losses *losses = &capture->losses;
+
 	if (capture->left)
 		return false;
-	if (!capture->losses_count) {
-		while (capture->losses_count < bpf_map__max_entries(capture->bpf->maps.losses) &&
-		       take_loss(capture, capture->losses_count))
-			capture->losses_count++;
-		capture->losses_end = capture_written(capture);
-		capture->bpf->bss->losses_read += capture->losses_count != 0;
+	if (!losses->n) {
+		take_notes(capture);
+		losses->end = capture_written(capture);
 	}
-	if (!capture->losses_count)
+	if (!losses->n)
 		return false;
 	/* What was handed over before is in the ring: it must be known first, or would be taken for lost. */
-	if (capture_consumed(capture) < capture->losses_end)
+	if (capture_consumed(capture) < losses->end)
 		return true;
-	for (size_t i = 0; i < capture->losses_count; i++)
-		lost(self, &capture->losses[i].key, &capture->losses[i].note);
-	capture->losses_count = 0;
+	for (size_t i = 0; i < losses->n; i++)
+		lost(self, &losses->keys[i], &losses->notes[i]);
+	losses->n = 0;
 	return true;
 }
 

@@ -14,9 +14,12 @@
 #include "capture.h"
 
 /* What BPF says it lost, between reading that and telling it. */
-struct lost {
-	struct loss_key key;
-	struct loss_note note;
+struct losses {
+	struct loss_key *keys;
+	struct loss_note *notes; /* of the keys at the same places */
+	size_t n;
+	size_t room;
+	uint64_t end; /* what the ring held when they were noted */
 };
 
 struct capture {
@@ -40,10 +43,7 @@ struct capture {
 	struct probe **exceptions;
 	size_t exceptions_count;
 	uint32_t swept; /* the process that capture_sweep() has looked at last */
-	struct lost *losses;
-	size_t losses_room;
-	size_t losses_count;
-	uint64_t losses_end; /* what the ring held when they were noted */
+	struct losses losses;
 };
 
 /* ---- capture_load.c ---- */
