@@ -66,7 +66,7 @@ static void tell_spans(const struct overview *overview, const struct metric_writ
 /* What one exporter is called: its queue is a batching processor to OpenTelemetry. */
 struct component {
 	char processor[48];
-	char exporter[48];
+	char exporter[64];
 	const char *type;
 	struct exporter_counts counts;
 };
