@@ -20,6 +20,8 @@ def main():
     wanted = [argument for argument in sys.argv[1:] if argument != "-v"]
     tests = [test for test in harness.TESTS
              if not wanted or any(it in test.__name__ or it in test.__module__ for it in wanted)]
+    if not tests:
+        sys.exit("no test, and no file of tests, has a name with " + " or ".join(wanted) + " in it")
     why_not = harness.privileged()
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     harness.become_reaper()
