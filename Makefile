@@ -195,8 +195,8 @@ soak: test-deps ## Short lives for SOAK_SECONDS: memory, descriptors and maps en
 
 FUZZ_SECONDS ?= 60
 # What an event goes through.
-FUZZED := $(filter-out %/exceptions.c,$(wildcard userspace/intake/*.c userspace/assemble/*.c)) \
-	userspace/restart/checkpoint.c userspace/stacks/type_name.c
+FUZZED := $(wildcard userspace/intake/*.c userspace/assemble/*.c) userspace/restart/checkpoint.c \
+	userspace/clock.c
 .PHONY: fuzz
 fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
 	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)
