@@ -150,9 +150,13 @@ int console_traces_add(struct console_traces *traces, struct span *span, uint64_
 {
 	struct trace *trace = find_or_make(traces, span->trace_id, now_ms);
 	int wait = wait_after(span);
-	size_t bytes = sizeof(*span) + span->name.size + span->attributes.size + span->events.size +
-		       span->links.size;
+	const struct span *before = trace && trace->n ? trace->spans[trace->n - 1] : NULL;
+	size_t bytes = span_memory(span);
 
+	if (!before || before->resource != span->resource)
+		bytes += resource_memory(span->resource);
+	if (!before || before->scope != span->scope)
+		bytes += scope_memory(span->scope);
 	if (!trace || append(trace, span))
 		return -ENOMEM;
 	trace->bytes += bytes;

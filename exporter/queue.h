@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "span.h"
 #include "tally.h"
@@ -24,16 +25,17 @@ struct queue {
 	size_t head;
 	size_t n;
 	size_t bytes;
+	uint32_t looks;
 };
 
 /** Adds a span, taking a reference. False: there is no room for it, or no memory. */
 bool queue_put(struct queue *queue, struct span *span);
 
 /**
- * Copies the oldest spans to @out, which has room for @most; they stay in the queue. Of more than
- * @bytes together only as many as reach that. Returns how many.
+ * Copies the oldest spans to @out, which has room for @most; they stay in the queue. No more than are @bytes
+ * together, but at least one: what is too large for others is alone. Returns how many.
  */
-size_t queue_peek(const struct queue *queue, struct span **out, size_t most, size_t bytes);
+size_t queue_peek(struct queue *queue, struct span **out, size_t most, size_t bytes);
 
 /** Takes the @n oldest, counted in @tally, out; the references are the caller's. */
 void queue_remove(struct queue *queue, size_t n, const struct tally *tally);

@@ -20,9 +20,22 @@ struct bytes {
 	size_t size;
 };
 
+/* How many exporters there can be. */
+#define SPAN_EXPORTERS_MAX 16
+
+/*
+ * What spans share counts once in an exporter's queue, and once in a batch of it, however many have it there.
+ * Of that exporter alone, with its lock held: see queue.c.
+ */
+struct span_share {
+	uint32_t waiting; /* spans in the queue that have it */
+	uint32_t seen;	  /* the last look at the queue that has found it */
+};
+
 /* Who made the spans: one per process and state of its resource. */
 struct resource {
 	atomic_uint references;
+	struct span_share shares[SPAN_EXPORTERS_MAX];
 	struct account *account;   /* of the process; holds a reference; may be NULL */
 	struct bytes encoded;	   /* body of OTLP's Resource: fields 1 (attributes), valid */
 	struct bytes schema_url;   /* of the resource; may be empty */
@@ -30,9 +43,10 @@ struct resource {
 	uint32_t pid;		   /* the host's, for people */
 };
 
-/* Instrumentation scope: the tracer. */
+/* Instrumentation scope: the tracer. Of one process, but for the empty one. */
 struct scope {
 	atomic_uint references;
+	struct span_share shares[SPAN_EXPORTERS_MAX];
 	struct bytes encoded; /* body of OTLP's InstrumentationScope, valid; empty: no scope */
 	struct bytes schema_url;
 	struct bytes name; /* for people */
@@ -92,6 +106,19 @@ static inline size_t span_memory(const struct span *span)
 	return sizeof(*span) + sizeof(span) + span->name.size + span->tracestate.size +
 	       span->status_message.size + span->attributes.size + span->events.size +
 	       span->links.size;
+}
+
+/** What spans share: bytes that it takes. The empty scope is nobody's. */
+static inline size_t scope_memory(const struct scope *scope)
+{
+	size_t size = scope->encoded.size + scope->schema_url.size;
+
+	return size ? sizeof(*scope) + size : 0;
+}
+
+static inline size_t resource_memory(const struct resource *resource)
+{
+	return sizeof(*resource) + resource->encoded.size + resource->service_name.size;
 }
 
 /** Take one more reference; returns its argument. */

@@ -13,7 +13,7 @@
 
 #include "exporter.h"
 
-#define PIPELINE_EXPORTERS_MAX 16
+#define PIPELINE_EXPORTERS_MAX SPAN_EXPORTERS_MAX
 
 struct pipeline;
 

@@ -785,7 +785,7 @@ static int make_shared(void **state)
 	(void)state;
 	folder_make(folder);
 	snprintf(path, sizeof(path), "%s/spool", folder);
-	scope = make_scope("test", NULL, nothing);
+	scope = make_scope(NULL, NULL, nothing); /* of several processes */
 	shop = make_resource("shop", nothing);
 	kitchen = make_resource("kitchen", nothing);
 	shops = account_new(1, "shop", 1);

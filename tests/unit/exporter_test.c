@@ -245,7 +245,76 @@ static void large_spans_leave_in_small_batches(void **state)
 	exporter = start(&fake, &options);
 	submit(exporter, 20, 1 << 20);
 	assert_int_equal(finish(exporter, &fake, 5000).exported, 20);
-	assert_true(fake.largest <= 3);
+	assert_true(fake.largest <= 2);
+}
+
+/* Else all of them would be refused with it, as too large. */
+static void a_span_that_is_too_large_for_others_leaves_alone(void **state)
+{
+	struct exporter_options options = defaults;
+	struct exporter *exporter;
+	struct fake fake;
+
+	(void)state;
+	fake_init(&fake);
+	options.queue_bytes = 64 << 20;
+	options.schedule_ms = 3600 * 1000;
+	exporter = start(&fake, &options);
+	submit(exporter, 10, 900);
+	submit(exporter, 1, 3 << 20);
+	submit(exporter, 10, 900);
+	assert_int_equal(finish(exporter, &fake, 5000).exported, 21);
+	assert_int_equal(fake.writes, 3);
+	assert_int_equal(fake.largest, 10);
+}
+
+/* @text_bytes: of each one's text. */
+static struct exporter_counts submit_by_resources(struct fake *fake, size_t resources, size_t spans, size_t text_bytes)
+{
+	struct exporter_options options = defaults;
+	struct resource *before = resource;
+	uint8_t *text = calloc(1, text_bytes + 1);
+	struct exporter_counts counts;
+	struct exporter *exporter;
+
+	memset(text, 'x', text_bytes);
+	fake_init(fake);
+	fake->hangs = true;
+	options.queue_bytes = 4 << 20;
+	exporter = start(fake, &options);
+	for (size_t i = 0; i < resources; i++) {
+		struct piece attributes = {0};
+
+		piece_attribute(&attributes, 1, "text", value_string((const char *)text));
+		resource = make_resource("large", attributes);
+		submit(exporter, spans, 0);
+		resource_unref(resource);
+	}
+	resource = before;
+	free(text);
+	exporter_counts(exporter, &counts);
+	await(fake, &fake->writes, 1);
+	finish(exporter, fake, 50);
+	return counts;
+}
+
+static void what_spans_share_counts_once_in_the_queue(void **state)
+{
+	struct fake fake;
+
+	(void)state;
+	assert_int_equal(submit_by_resources(&fake, 2, 2000, 100000).queue_full, 0);
+}
+
+static void what_each_span_has_for_itself_counts_in_the_queue_and_in_the_batch(void **state)
+{
+	struct exporter_counts counts;
+	struct fake fake;
+
+	(void)state;
+	counts = submit_by_resources(&fake, 100, 1, 100000);
+	assert_in_range(counts.submitted - counts.queue_full, 35, 42);
+	assert_in_range(fake.largest, 15, 21);
 }
 
 static void what_does_not_fit_into_the_queue_is_dropped_and_counted(void **state)
@@ -657,7 +726,7 @@ static int make_shared(void **state)
 
 	(void)state;
 	resource = make_resource("test", nothing);
-	scope = make_scope("test", NULL, nothing);
+	scope = make_scope(NULL, NULL, nothing); /* of several processes */
 	return 0;
 }
 
@@ -678,6 +747,9 @@ int main(void)
 		cmocka_unit_test(spans_leave_after_the_schedule_though_the_batch_is_not_full),
 		cmocka_unit_test(a_full_batch_leaves_at_once),
 		cmocka_unit_test(large_spans_leave_in_small_batches),
+		cmocka_unit_test(a_span_that_is_too_large_for_others_leaves_alone),
+		cmocka_unit_test(what_spans_share_counts_once_in_the_queue),
+		cmocka_unit_test(what_each_span_has_for_itself_counts_in_the_queue_and_in_the_batch),
 		cmocka_unit_test(what_does_not_fit_into_the_queue_is_dropped_and_counted),
 		cmocka_unit_test(a_process_that_floods_loses_its_own_spans_and_its_neighbour_none),
 		cmocka_unit_test(a_batch_is_tried_again_with_growing_pauses_until_it_is_out),

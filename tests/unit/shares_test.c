@@ -66,6 +66,41 @@ static void who_has_the_most_in_values_that_are_not_whole_loses_its_own(void **s
 	assert_text(only()->name, name);
 }
 
+/* A span with a tracer's name of this many bytes, which no other has. */
+static void put_with_scope(struct producer *p, uint64_t id, size_t size)
+{
+	char *name = malloc(size + 1);
+	const struct start_options options = {.scope = name};
+
+	memset(name, 'x', size);
+	name[size] = '\0';
+	name[0] = (char)('a' + id % 26);
+	name[1] = (char)('a' + id / 26 % 26);
+	name[2] = (char)('a' + id / 676);
+	producer_start(p, id, "scoped", &options);
+	producer_flush(p, intake);
+	free(name);
+}
+
+static void what_open_spans_say_of_their_tracers_is_bounded(void **state)
+{
+	(void)state;
+	intake_finish(intake);
+	intake_free(intake);
+	collected_free(&out);
+	intake = collect_new(&out, 10000);
+	producer_init(&two, 2);
+	two.process.pid--;
+	producer_start(&two, SPAN, "modest", NULL);
+	producer_flush(&two, intake);
+	for (uint64_t i = 1; i <= 600; i++)
+		put_with_scope(&one, i, 1000000);
+	assert_in_range(counted().books[BOOK_TABLE_FULL], 600 - ASSEMBLER_BYTES_MAX / 1000000, 400);
+	producer_end(&two, SPAN, NOW + 1, 0, 0, 0, 0);
+	producer_flush(&two, intake);
+	assert_text(only()->name, "modest");
+}
+
 static void a_span_that_was_forgotten_is_finished_as_incomplete(void **state)
 {
 	(void)state;
@@ -123,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(who_holds_the_most_makes_room),
 		TEST(who_has_the_most_in_values_that_are_not_whole_loses_its_own),
+		TEST(what_open_spans_say_of_their_tracers_is_bounded),
 		TEST(a_span_that_was_forgotten_is_finished_as_incomplete),
 		TEST(a_span_that_is_written_to_is_not_forgotten),
 		TEST(a_span_without_an_end_is_incomplete_if_its_process_had_a_gap),

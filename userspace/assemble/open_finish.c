@@ -14,6 +14,8 @@
 #define LATE_MAX 1024
 #define KEEP 4096
 
+#define SCOPE_ORDINARY 1024 /* bytes */
+
 struct late {
 	uint64_t time;
 	uint32_t size;
@@ -219,7 +221,11 @@ struct span *open_finish(const struct open_span *span, struct resource *resource
 
 size_t open_memory(const struct open_span *span)
 {
-	return span->name.room + span->tracestate.room + span->message.room + span->events.room +
+	size_t scope = span->scope ? scope_memory(span->scope) : 0;
+
+	/* Those of ordinary size are shared. */
+	scope = scope > SCOPE_ORDINARY ? scope : 0;
+	return scope + span->name.room + span->tracestate.room + span->message.room + span->events.room +
 	       span->links.room + span->late.room + attributes_memory(&span->attributes);
 }
 
