@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "../unit/span_builder.h"
+#include "fields.h"
 #include "otlp_encode.h"
 #include "otlp_json.h"
 
@@ -66,6 +67,20 @@ static void add_values(struct draft *draft)
 	draft->dropped_attributes = 300;
 }
 
+/* Maps in maps, as many as intake lets pass. */
+static struct piece deepest(void)
+{
+	struct piece value = value_string("bottom");
+
+	for (int i = 1; i < FIELD_DEPTH; i++) {
+		struct piece pairs = {0};
+
+		piece_attribute(&pairs, 1, "k", value);
+		value = value_map(pairs);
+	}
+	return value;
+}
+
 static void add_events(struct draft *draft)
 {
 	struct piece attributes = {0}, nothing = {0};
@@ -75,6 +90,9 @@ static void add_events(struct draft *draft)
 	piece_attribute(&attributes, 3, "exception.type", value_string("KeyError"));
 	piece_attribute(&attributes, 3, "exception.escaped", value_bool(false));
 	piece_event(&draft->events, START + 7, "exception", attributes);
+	attributes = (struct piece){0};
+	piece_attribute(&attributes, 3, "deepest", deepest());
+	piece_event(&draft->events, START + 8, "as deep as may be", attributes);
 	draft->dropped_events = 1;
 	draft_trace_id(trace_id, 200);
 	draft_id(span_id, 4711);

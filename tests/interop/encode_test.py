@@ -129,6 +129,9 @@ class EncodingTest(unittest.TestCase):
         self.assertEqual(found["料理"], "寿司 🍣 { } [ ] é")
 
     def test_events_and_links_have_their_parts(self):
+        deep = "bottom"
+        for _ in range(31):
+            deep = {"k": deep}
         events = [(it.time_unix_nano, it.name, attributes_of(it)) for it in self.full.events]
         self.assertEqual(
             events,
@@ -139,6 +142,7 @@ class EncodingTest(unittest.TestCase):
                     "exception",
                     {"exception.type": "KeyError", "exception.escaped": False},
                 ),
+                (START + 8, "as deep as may be", {"deepest": deep}),
             ],
         )
         links = [(it.trace_id, it.span_id, it.flags, attributes_of(it)) for it in self.full.links]

@@ -56,7 +56,7 @@ mkdir -p "$programs"
 program receiver
 program producer -lpthread
 # shellcheck disable=SC2046 # a list of files, and one of words
-program encode_dump $(find "$build/exporter" "$build/userspace" -name '*.o' ! -name main.o) \
+program encode_dump -Iuserspace/intake $(find "$build/exporter" "$build/userspace" -name '*.o' ! -name main.o) \
 	$(pkg-config --cflags --libs libbpf libelf libcurl zlib libmicrohttpd) -lpthread -lm
 python=$($here/python_env.sh) || {
 	echo "  cannot install OpenTelemetry's Python packages"
