@@ -61,6 +61,12 @@ static uint64_t send_due(const struct exporter *ex)
 	return later(ex->waiting_since_ms, ex->options.schedule_ms);
 }
 
+/* It has been asked since the end began, and does not take it; and all that is here can be kept for the next one. */
+static bool need_not_wait(const struct exporter *ex)
+{
+	return ex->options.spool && ex->tried_stopping && ex->failing && !ex->health.spool_fails.on;
+}
+
 enum task { SEND, STORE, FLUSH, END };
 
 /* Sleeps until there is something to do. @flush_at: if nothing else happens; NEVER: no need. */
@@ -71,7 +77,7 @@ static enum task await_task(struct exporter *ex, uint64_t flush_at)
 	for (;;) {
 		report_overflow(ex);
 		now = now_ms();
-		if (ex->stopping && (now >= ex->deadline_ms || !send_pending(ex)))
+		if (ex->stopping && (now >= ex->deadline_ms || !send_pending(ex) || need_not_wait(ex)))
 			return END;
 		if (!send_pending(ex)) {
 			if (flush_at != NEVER && now >= flush_at)
@@ -313,6 +319,17 @@ void exporter_counts(struct exporter *ex, struct exporter_counts *out)
 	pthread_mutex_unlock(&ex->lock);
 }
 
+void exporter_begin_stop(struct exporter *ex, uint64_t timeout_ms)
+{
+	pthread_mutex_lock(&ex->lock);
+	if (!ex->stopping) {
+		ex->stopping = true;
+		ex->deadline_ms = later(now_ms(), timeout_ms);
+		wake(ex);
+	}
+	pthread_mutex_unlock(&ex->lock);
+}
+
 void exporter_stop(struct exporter *ex, uint64_t timeout_ms)
 {
 	struct timespec at;
@@ -320,12 +337,10 @@ void exporter_stop(struct exporter *ex, uint64_t timeout_ms)
 
 	if (ex->joined)
 		return;
+	exporter_begin_stop(ex, timeout_ms);
 	pthread_mutex_lock(&ex->lock);
-	ex->stopping = true;
-	ex->deadline_ms = later(now_ms(), timeout_ms);
 	at.tv_sec = (time_t)(ex->deadline_ms / 1000);
 	at.tv_nsec = (long)(ex->deadline_ms % 1000) * 1000000;
-	wake(ex);
 	while (!ex->ended && now_ms() < ex->deadline_ms) {
 		if (ex->deadline_ms == NEVER)
 			pthread_cond_wait(&ex->idle, &ex->lock);

@@ -143,9 +143,12 @@ void exporter_counts(struct exporter *exporter, struct exporter_counts *out);
 /** Whether it gets rid of spans, and what kept it from that the last time. Thread-safe. */
 void exporter_health(struct exporter *exporter, struct exporter_health *out);
 
+/** From now on what waits has @timeout_ms to leave; exporter_stop(), which must follow, waits for that. */
+void exporter_begin_stop(struct exporter *exporter, uint64_t timeout_ms);
+
 /**
- * Lets what waits leave within @timeout_ms, then stops the thread; what is left goes to the spool,
- * or is dropped and counted.
+ * Lets what waits leave within @timeout_ms, unless that has begun already, then stops the thread; what is left
+ * goes to the spool, or is dropped and counted.
  */
 void exporter_stop(struct exporter *exporter, uint64_t timeout_ms);
 

@@ -219,6 +219,8 @@ static void say_lost(const struct exporter *exporter, uint64_t spans, uint64_t o
 
 void pipeline_stop(struct pipeline *pipeline, uint64_t timeout_ms)
 {
+	for (size_t i = 0; i < pipeline->count; i++)
+		exporter_begin_stop(pipeline->exporters[i], timeout_ms);
 	for (size_t i = 0; i < pipeline->count; i++) {
 		struct exporter *exporter = pipeline->exporters[i];
 		struct exporter_counts counts;

@@ -79,8 +79,10 @@ def without_a_collector_the_application_is_untouched_and_the_loss_is_told():
 
 
 @test
-def without_a_collector_the_exit_status_is_still_the_commands():
-    run([build("family"), "exits_at_once"], status=3, exporter=f"otlp=http://127.0.0.1:{unused_port()}/v1/traces")
+def without_collectors_the_exit_status_is_still_the_commands_and_all_exporters_wait_at_the_same_time():
+    exporters = ",".join(f"otlp=http://127.0.0.1:{unused_port()}/v1/traces" for _ in range(3))
+    done = run([build("family"), "exits_at_once"], status=3, exporter=exporters)
+    check(done.seconds < 9, f"took {done.seconds:.1f} s")
 
 
 class Collector:
@@ -253,6 +255,7 @@ def what_no_collector_takes_is_kept_for_the_next_run():
     options = ["-v", "--spool", spool()]
     done = run([build("scenes_c", "scenes"), "nesting"], options, exporter=absent())
     contains(done.err, f"4 spans are kept in {spool()} for the next run", "what is said")
+    check(done.seconds < 4, f"took {done.seconds:.1f} s: there was nothing to wait for")
     check("not delivered" not in done.err, done.err)
     collector = Collector()
     try:

@@ -333,6 +333,47 @@ static void what_is_left_at_the_end_is_delivered_by_the_next_agent(void **state)
 	assert_int_equal(of_account(shops, ACCOUNT_EXPORTED), 67);
 }
 
+static void at_the_end_nobody_waits_for_what_can_be_kept_on_disk(void **state)
+{
+	struct exporter *exporter = start(REFUSES);
+	struct timespec began, ended;
+	struct exporter_counts counts;
+	size_t tries;
+
+	(void)state;
+	submit(exporter, shop, 1, 100, 10);
+	await(exporter, c.spooled == 100);
+	submit(exporter, shop, 101, 250, 10);
+	tries = receiver.tries;
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	counts = finish(exporter, 20000);
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	assert_int_equal(counts.spooled, 250);
+	assert_true(ended.tv_sec - began.tv_sec < 10);
+	/* It is asked once more. */
+	assert_true(receiver.tries > tries);
+}
+
+static void at_the_end_what_cannot_be_kept_on_disk_is_tried_as_long_as_there_is_time(void **state)
+{
+	struct rlimit limit, none = {0};
+	struct exporter *exporter;
+	size_t tries;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	none.rlim_max = limit.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	exporter = start(REFUSES);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	submit(exporter, shop, 1, 10, 10);
+	await(exporter, receiver.tries);
+	tries = receiver.tries;
+	assert_int_equal(finish(exporter, 500).undelivered, 10);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_true(receiver.tries >= tries + 3);
+}
+
 static void a_full_spool_drops_the_oldest(void **state)
 {
 	struct exporter *exporter = start_with(REFUSES, 20 * 4096, &defaults);
@@ -820,6 +861,8 @@ int main(void)
 		TEST(what_cannot_be_delivered_waits_on_disk_and_leaves_in_order),
 		TEST(while_the_receiver_answers_nothing_goes_to_disk),
 		TEST(what_is_left_at_the_end_is_delivered_by_the_next_agent),
+		TEST(at_the_end_nobody_waits_for_what_can_be_kept_on_disk),
+		TEST(at_the_end_what_cannot_be_kept_on_disk_is_tried_as_long_as_there_is_time),
 		TEST(a_full_spool_drops_the_oldest),
 		TEST(a_batch_whose_answer_was_lost_is_sent_again_and_counted),
 		TEST(without_a_spool_it_is_sent_again_and_counted_too),
