@@ -243,6 +243,8 @@ static int start(struct agent *agent)
 	if (err)
 		return err;
 	intake.exporters = pipeline_exporters(agent->pipeline);
+	/* What is pinned goes on with what it holds. */
+	intake.began = capture_took_over(agent->capture) ? 0 : agent->began;
 	agent->intake = intake_new(&intake);
 	if (agent->intake && agent->pin && resume(agent, &resumed)) {
 		intake_free(agent->intake);

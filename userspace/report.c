@@ -149,6 +149,7 @@ static void say_books(const struct overview *overview)
 	for (size_t slot = 0; slot < pipeline_exporters(overview->pipeline); slot++)
 		say_exporter(overview->pipeline, slot);
 	say_count(books[BOOK_NOT_SAMPLED], "", "not sampled, beside those started");
+	say_count(overview->counts.spans_before, "", "had started before this agent came, beside those started");
 	say_balance(overview);
 }
 

@@ -17,6 +17,8 @@ struct collected {
 	const char *off; /* the tracer that is switched off; NULL: none */
 };
 
+static uint64_t collect_began; /* of intakes that are made; see intake_options.h */
+
 static inline void collect_span(void *self, struct span *span)
 {
 	struct collected *it = self;
@@ -43,6 +45,7 @@ static inline struct intake *collect_new(struct collected *it, size_t max_open)
 {
 	const struct intake_options options = {
 		.max_open = max_open,
+		.began = collect_began,
 		.sink = {.submit = collect_span, .self = it},
 		.tracers = {.on = collect_tracer_on, .self = it},
 	};

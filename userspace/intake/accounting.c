@@ -56,6 +56,11 @@ void accounting_start(struct stream *stream)
 	stream->process->books->counts[BOOK_STARTED]++;
 }
 
+void accounting_pass(struct stream *stream)
+{
+	stream->started++;
+}
+
 static void contradict(struct process *process, uint64_t by)
 {
 	process->books->counts[BOOK_CONTRADICTED] += least(by, UINT32_MAX);

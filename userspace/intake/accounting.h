@@ -32,6 +32,9 @@ void accounting_looked(struct stream *stream, uint64_t end, uint64_t started);
 /** A span's beginning has arrived. */
 void accounting_start(struct stream *stream);
 
+/** That of one that is not ours. */
+void accounting_pass(struct stream *stream);
+
 /** @gap bytes are missing; up to behind them, @started spans were started on the buffer. */
 void accounting_gap(struct stream *stream, uint64_t gap, uint64_t started);
 

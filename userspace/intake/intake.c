@@ -22,6 +22,7 @@ struct intake *intake_new(const struct intake_options *options)
 		goto free_processes;
 	intake->stack_names = options->stack_names;
 	intake->texts = options->texts;
+	intake->began = options->began;
 	intake->complaints = COMPLAINTS_MAX;
 	return intake;
 

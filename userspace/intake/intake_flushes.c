@@ -84,6 +84,28 @@ static void bound_pieces(struct intake *intake)
 	}
 }
 
+static bool begins_span(const struct record *record)
+{
+	return record->header.kind == OTEL_RECORD_START &&
+	       !(record->header.flags & OTEL_RECORD_CONTINUED);
+}
+
+/*
+ * Does it begin a span that had started before this agent came? An agent before may have exported it, from a
+ * look at the same buffer. Where nobody knows the process's clock, it is ours.
+ */
+static bool is_of_before(const struct intake *intake, const struct process *process, const struct record *record)
+{
+	const struct clock_shift *shift = &process->shift;
+	struct otel_start start;
+
+	if (!intake->began || process->whole || !(shift->same || shift->known) ||
+	    record->payload.size < sizeof(start))
+		return false;
+	memcpy(&start, record->payload.data, sizeof(start));
+	return start.time + (uint64_t)clock_shift_of(shift) < intake->began;
+}
+
 /* One record that was not here before. */
 static void take_record(struct intake *intake, struct stream *stream, struct record *record,
 			struct complaint *complaint, size_t offset)
@@ -99,7 +121,13 @@ static void take_record(struct intake *intake, struct stream *stream, struct rec
 		intake_reject(intake, complaint, why, stream->first.header.kind, offset);
 		intake_drop_pieces(intake, stream);
 	}
-	if (header->kind == OTEL_RECORD_START && !(header->flags & OTEL_RECORD_CONTINUED))
+	if (begins_span(record) && is_of_before(intake, process, record)) {
+		accounting_pass(stream);
+		intake->counts.spans_before++;
+		stream->skipping = true; /* the other pieces, if there are any */
+		return;
+	}
+	if (begins_span(record))
 		accounting_start(stream);
 	if (in_pieces) {
 		uint8_t kind = stream->joining ? stream->first.header.kind : header->kind;
@@ -149,12 +177,6 @@ static uint64_t give_up(struct intake *intake, struct stream *stream, const stru
 	stream->gaps++;
 	stream->process->gaps++;
 	return lost;
-}
-
-static bool begins_span(const struct record *record)
-{
-	return record->header.kind == OTEL_RECORD_START &&
-	       !(record->header.flags & OTEL_RECORD_CONTINUED);
 }
 
 /* Returns how many spans were started in the flush, in what was here before, too. */

@@ -43,6 +43,7 @@ struct process_texts {
 struct intake_options {
 	const char *service_name; /* of processes that do not name theirs; NULL: unknown_service:executable */
 	size_t max_open;	  /* spans that are not finished yet, over all processes */
+	uint64_t began; /* spans that started before (CLOCK_MONOTONIC) are another agent's; 0: all are ours */
 	size_t exporters;	  /* how many slots the processes' accounts need */
 	const struct limits *limits; /* copied; NULL: the defaults */
 	struct span_sink sink;
@@ -57,6 +58,7 @@ struct intake_counts {
 	uint64_t flushes_refused;  /* their memory could not be read, or no buffer has their size */
 	uint64_t records_rejected; /* malformed records and flushes, whatever they held */
 	uint64_t records_repaired; /* invalid UTF-8 replaced */
+	uint64_t spans_before;	   /* that had started before us, and are in no book */
 	uint64_t records_orphaned; /* for a span that is not known here, or has ended */
 	uint64_t duplicates;	   /* flushes seen before */
 	uint64_t gap_bytes;	   /* missing in the streams of the producers' buffers */

@@ -22,6 +22,7 @@ struct intake {
 	struct stack_names stack_names;
 	struct process_texts texts;
 	struct blob stack; /* the text of a stack trace */
+	uint64_t began;	   /* see intake_options.h */
 	uint64_t event_time;
 	uint64_t now; /* the latest time that an event or a tick named */
 	uint64_t complaints;

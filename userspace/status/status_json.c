@@ -169,6 +169,7 @@ void status_json(const struct overview *overview, struct text *out)
 	text_put_char(out, '{');
 	put_books(out, counts->books);
 	text_put_char(out, '}');
+	put_uint(out, "spans_before", counts->spans_before);
 	put_uint(out, "records_malformed", counts->records_rejected);
 	put_uint(out, "records_repaired", counts->records_repaired);
 	put_uint(out, "records_orphaned", counts->records_orphaned);
