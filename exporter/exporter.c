@@ -316,6 +316,7 @@ void exporter_counts(struct exporter *ex, struct exporter_counts *out)
 	pthread_mutex_lock(&ex->lock);
 	*out = ex->counts;
 	out->waiting = ex->queue.n + ex->kept;
+	out->sending = ex->sending + ex->kept;
 	pthread_mutex_unlock(&ex->lock);
 }
 

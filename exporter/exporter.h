@@ -111,6 +111,7 @@ struct exporter_counts {
 	uint64_t spool_corrupt; /* dropped: could not be read back */
 	uint64_t spooled;	/* in the spool now */
 	uint64_t waiting;	/* in memory now, also the sink's */
+	uint64_t sending;	/* of those: handed to the sink, and again until they get through */
 
 	uint64_t resent;	/* sent once more, since the answer was lost */
 	uint64_t spool_batches; /* in the spool now */

@@ -13,6 +13,8 @@ int batch_take(struct exporter *ex, struct batch *batch)
 {
 	pthread_mutex_lock(&ex->lock);
 	batch->n = queue_peek(&ex->queue, batch->spans, ex->options.batch_spans, BATCH_BYTES);
+	if (batch == &ex->batch)
+		ex->sending = batch->n;
 	pthread_mutex_unlock(&ex->lock);
 	if (!batch->n)
 		return -ENODATA;
@@ -54,6 +56,8 @@ void trace_under_way(struct exporter *ex, size_t n)
 void batch_remove(struct exporter *ex, const struct batch *batch)
 {
 	queue_remove(&ex->queue, batch->n, &batch->tally);
+	if (batch == &ex->batch)
+		ex->sending = 0;
 	ex->waiting_since_ms = ex->queue.n ? now_ms() : 0;
 	if (ex->overflow && ex->queue.bytes <= ex->options.queue_bytes / 4)
 		ex->overflow = false;

@@ -70,6 +70,7 @@ struct exporter {
 	uint64_t deadline_ms; /* of stopping */
 	struct queue queue;
 	size_t kept; /* spans that the sink keeps */
+	size_t sending; /* those of ->batch */
 	bool overflow; /* spans were dropped, and the queue is still rather full */
 	struct exporter_counts counts;
 };

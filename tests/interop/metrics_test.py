@@ -141,6 +141,8 @@ class MetricsTest(unittest.TestCase):
             ("otel_sdk_span_started_total", {"otel_span_sampling_result": "DROP"}, 0),
             ("otel_sdk_span_live", {}, 0),
             ("otel_sdk_processor_span_processed_total", {}, SPANS),
+            ("otel_sdk_processor_span_queue_size", {}, 0),
+            ("otel_sdk_exporter_span_inflight", {}, 0),
             ("otel_sdk_exporter_span_exported_total", {}, SPANS),
             ("otel_sdk_exporter_span_exported_total", {"error_type": "rejected"}, 0),
             ("otelbpf_span_lost_total", {"otelbpf_reason": "ring_full"}, 0),

@@ -207,6 +207,21 @@ def metrics_are_there_for_prometheus_whoever_else_connects_and_says_nothing():
 
 
 @test
+def what_a_receiver_has_not_taken_is_in_flight_and_not_in_the_queue():
+    port = free_port()
+    running, _ = staying("1", "1", "10", options=["--metrics", f"127.0.0.1:{port}"],
+                         exporter=f"otlp=http://127.0.0.1:{free_port()}/v1/traces")
+    exporter = 'otel_component_name="otlp_http_span_exporter/0",otel_component_type="otlp_http_span_exporter"'
+    processor = 'otel_component_name="batching_span_processor/0",otel_component_type="batching_span_processor"'
+    wait_until(lambda: f"otel_sdk_exporter_span_inflight{{{exporter}}} 10\n" in scrape(port), "10 spans in flight")
+    text = scrape(port)
+    contains(text, f"otel_sdk_processor_span_processed_total{{{processor}}} 10\n")
+    contains(text, f"otel_sdk_processor_span_queue_size{{{processor}}} 0\n")
+    contains(text, f"otel_sdk_exporter_span_exported_total{{{exporter}}} 0\n")
+    running.process.kill()
+
+
+@test
 def metrics_that_cannot_be_served_are_refused_with_a_reason():
     taken = socket.socket()
     taken.bind(("127.0.0.1", 0))

@@ -622,18 +622,19 @@ static void what_cannot_be_read_back_is_removed_and_counted(void **state)
 	await(exporter, c.spooled == 10);
 	submit(exporter, kitchen, 11, 20, 10);
 	await(exporter, c.spooled == 20);
-	snprintf(name, sizeof(name), "%s/%016x.otlp", path, 0);
+	/* Not the first: that one is being tried, and may have been read. */
+	snprintf(name, sizeof(name), "%s/%016x.otlp", path, 1);
 	fd = open(name, O_WRONLY);
 	assert_int_equal(pwrite(fd, "?", 1, 100), 1);
 	close(fd);
 	becomes(&receiver, TAKES);
 	await(exporter, c.exported == 10);
-	assert_received(11, 20);
+	assert_received(1, 10);
 	counts = finish(exporter, 1000);
 	assert_int_equal(counts.spool_corrupt, 10);
 	assert_int_equal(access(name, F_OK), -1);
-	assert_int_equal(of_account(shops, ACCOUNT_SPOOL_CORRUPT), 10);
-	assert_int_equal(of_account(kitchens, ACCOUNT_EXPORTED), 10);
+	assert_int_equal(of_account(shops, ACCOUNT_EXPORTED), 10);
+	assert_int_equal(of_account(kitchens, ACCOUNT_SPOOL_CORRUPT), 10);
 }
 
 static void when_the_disk_cannot_be_written_spans_wait_in_memory(void **state)

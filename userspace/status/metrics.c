@@ -107,6 +107,11 @@ static void exporter_point(const struct metric_writer *writer, uint64_t value,
 	component_point(writer, value, of->exporter, of->type, error);
 }
 
+static uint64_t in_queue(const struct exporter_counts *counts)
+{
+	return counts->waiting - counts->sending;
+}
+
 static void tell_processors(const struct component *all, size_t n,
 			    const struct metric_writer *writer)
 {
@@ -115,14 +120,14 @@ static void tell_processors(const struct component *all, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		const struct exporter_counts *counts = &all[i].counts;
 
-		processor_point(writer, counts->submitted - counts->queue_full - counts->waiting,
-				&all[i], NULL);
+		processor_point(writer, counts->submitted - counts->queue_full - in_queue(counts), &all[i],
+				NULL);
 		processor_point(writer, counts->queue_full, &all[i], "queue_full");
 	}
 	begin(writer, "otel.sdk.processor.span.queue.size", METRIC_UPDOWN, "{span}",
 	      "Spans in an exporter's queue");
 	for (size_t i = 0; i < n; i++)
-		processor_point(writer, all[i].counts.waiting, &all[i], NULL);
+		processor_point(writer, in_queue(&all[i].counts), &all[i], NULL);
 }
 
 static void tell_exporters(const struct component *all, size_t n,
@@ -139,6 +144,10 @@ static void tell_exporters(const struct component *all, size_t n,
 		exporter_point(writer, counts->spool_dropped, &all[i], "spool_dropped");
 		exporter_point(writer, counts->spool_corrupt, &all[i], "spool_corrupt");
 	}
+	begin(writer, "otel.sdk.exporter.span.inflight", METRIC_UPDOWN, "{span}",
+	      "Spans that an exporter has and is not done with, those on disk included");
+	for (size_t i = 0; i < n; i++)
+		exporter_point(writer, all[i].counts.sending + all[i].counts.spooled, &all[i], NULL);
 	begin(writer, "otelbpf.exporter.span.spooled", METRIC_UPDOWN, "{span}",
 	      "Spans that wait on disk");
 	for (size_t i = 0; i < n; i++)
