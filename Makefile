@@ -39,7 +39,7 @@ AGENT_INCLUDES := $(addprefix -I,$(AGENT_FOLDERS))
 
 AGENT_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -I$(BUILD) -Iusdt $(AGENT_INCLUDES) \
 	$(WARNINGS) $(CFLAGS) $(SANFLAGS) $(LIBFLAGS) -MMD -MP
-USER_CFLAGS  = -std=c11 -Iusdt -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror) $(CFLAGS) -MMD -MP
+USER_CFLAGS  = -std=c11 -Iusdt -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual $(if $(WERROR),-Werror) $(CFLAGS) -MMD -MP
 
 BPF_OBJECTS  := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 BPF_SKELS    := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(wildcard bpf/*.bpf.c))

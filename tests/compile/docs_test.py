@@ -15,7 +15,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DOCUMENTS = ["docs/api.md", "docs/coming-from.md"]
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wcast-qual", "-Werror"]
 
 PRELUDE = r"""
 #define _GNU_SOURCE 1
@@ -34,7 +34,8 @@ struct request {
 	otel_token token;
 	void *downstream;
 	unsigned char digest[16];
-	int page, express, id;
+	int page, express, id, count;
+	const char *names[8], *values[8];
 #ifdef __cplusplus
 	std::shared_ptr<otel::span> job;
 #endif

@@ -13,7 +13,7 @@ cd "$here/../.." || exit 1
 here=tests/compile
 build=${BUILD:-build}
 work=$build/tests/compile
-flags="-Iusdt -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Wno-unused-command-line-argument -ffunction-sections -fdata-sections"
+flags="-Iusdt -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Werror -Wno-unused-command-line-argument -ffunction-sections -fdata-sections"
 gc=-Wl,--gc-sections
 
 # ---- What a job is made of ----------------------------------------------------------------------

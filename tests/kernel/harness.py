@@ -22,7 +22,7 @@ AGENT = os.path.join(BUILD, "otel-bpf")
 OUT = os.path.join(BUILD, "tests", "kernel")
 PROGRAMS = os.path.join(ROOT, "tests", "kernel", "programs")
 HEADERS = os.path.join(ROOT, "usdt")
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wcast-qual", "-Werror"]
 PATIENCE = 20  # seconds that a condition may take before the test fails
 
 TESTS = []

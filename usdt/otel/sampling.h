@@ -42,19 +42,27 @@ OTEL_COLD_ void otel_let_go_(otel_context *context)
 
 /* ---- Sampling ----------------------------------------------------------------------------------- */
 
+/* The rate bits, to be read by more than one at a time; anew, since the kernel writes there. */
+OTEL_INLINE_ const otel_u16 *otel_rates_(void)
+{
+	const otel_u16 *rates;
+
+	__asm__ volatile("" : "=r"(rates) : "0"(otel_bpf_controls_v1 + OTEL_CONTROL_RATE_1));
+	return rates;
+}
+
 /*
  * How many of 65536 roots are sampled, by the rate bits. Four of them at a time: each u16 that is not 0
  * becomes one bit, and the multiplication gathers these, the first on top.
  */
 OTEL_INLINE_ otel_u32 otel_rate_(void)
 {
-	const volatile otel_u16 *controls = otel_bpf_controls_v1 + OTEL_CONTROL_RATE_1;
 	otel_u64 low = 0x7fff7fff7fff7fffull, four;
+	const otel_u16 *rates = otel_rates_();
 	otel_u32 rate = 0;
 
-	__asm__ volatile("" : "+r"(controls)); /* the kernel writes there: read it anew */
 	for (unsigned i = 0; i < 16; i += 4) {
-		__builtin_memcpy(&four, (const otel_u16 *)controls + i, sizeof(four));
+		__builtin_memcpy(&four, rates + i, sizeof(four));
 		four = ((((four & low) + low) | four) & ~low) >> 15;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 		four = four * (1ull << 51 | 1ull << 34 | 1ull << 17 | 1) >> 48 & 15;
@@ -69,11 +77,9 @@ OTEL_INLINE_ otel_u32 otel_rate_(void)
 /* Is any rate bit set? Where none is, which is cheaper to know than how many. */
 OTEL_INLINE_ int otel_has_rate_(void)
 {
-	const volatile otel_u16 *controls = otel_bpf_controls_v1 + OTEL_CONTROL_RATE_1;
 	otel_u64 four[4];
 
-	__asm__ volatile("" : "+r"(controls));
-	__builtin_memcpy(four, (const otel_u16 *)controls, sizeof(four));
+	__builtin_memcpy(four, otel_rates_(), sizeof(four));
 	return (four[0] | four[1] | four[2] | four[3]) != 0;
 }
 

@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 OUT = os.path.join(BUILD, "tests", "interop", "seeds")
 PROGRAMS = ["kitchen.c", "users.cpp", "reference.cpp", "shop.cpp", "manual.c"]
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wcast-qual", "-Werror"]
 GIVEN = 10**18  # earlier times were given by the program
 
 # What an exception of the one language is called in the other.

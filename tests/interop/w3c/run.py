@@ -429,7 +429,7 @@ def service(export):
     """The service under the agent; its port."""
     os.makedirs(OUT, exist_ok=True)
     program = os.path.join(OUT, "service")
-    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wcast-qual", "-Werror"]
     flags += os.environ.get("SERVICE_CFLAGS", "").split()
     subprocess.run([os.environ.get("CC", "cc"), *flags, "-I" + os.path.join(ROOT, "usdt"), "-o", program,
                     os.path.join(HERE, "service.c"), "-lpthread"], check=True)
