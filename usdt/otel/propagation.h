@@ -47,7 +47,7 @@
 /**
  * Returns value number @index, from 0, of the headers called @name (lower-case letters; upper and lower
  * case are the same in HTTP); NULL: there are no more. It ends in NUL and stays as it is until
- * otel_extract() returns.
+ * otel_extract() returns. One that ignores @index has one header of each name.
  */
 typedef const char *(*otel_getter)(void *carrier, const char *name, unsigned index);
 
@@ -108,19 +108,30 @@ OTEL_API_ void otel_traceparent_write_(const otel_context *context, char out[OTE
 /* ---- Extract ------------------------------------------------------------------------------------ */
 
 #ifndef OTEL_BPF_DISABLE
-/* How often a getter is asked: one that ignores the index must not keep us for ever. */
+/* How often a getter is asked: one that always has another must not keep us for ever. */
 #define OTEL_HEADERS_MAX_ 256u
+
+/* The header after number @index - 1, which is @before. The same text in the same place: the index is ignored. */
+OTEL_API_ const char *otel_next_header_(otel_getter get, void *carrier, const char *name, unsigned index,
+					const char *before)
+{
+	const char *header = index < OTEL_HEADERS_MAX_ ? get(carrier, name, index) : (const char *)0;
+
+	return header == before ? (const char *)0 : header;
+}
 
 OTEL_API_ otel_u64 otel_extract_tracestate_(otel_getter get, void *carrier)
 {
 	char text[OTEL_MEMBERS_SIZE_ + 1];
 	struct otel_members_ members;
-	const char *header;
+	const char *header = get(carrier, "tracestate", 0);
 
 	members.count = members.seen = 0;
-	for (unsigned i = 0; i < OTEL_HEADERS_MAX_ && (header = get(carrier, "tracestate", i)); i++)
+	for (unsigned i = 1; header; i++) {
 		if (!otel_members_read_(&members, header, __builtin_strlen(header)))
 			return 0;
+		header = otel_next_header_(get, carrier, "tracestate", i, header);
+	}
 	return members.count ? otel_text_new_(text, otel_members_write_(&members, 0, text)) : 0;
 }
 
@@ -129,9 +140,9 @@ OTEL_API_ otel_u64 otel_extract_baggage_(otel_getter get, void *carrier, const c
 	struct otel_baggage_text_ baggage;
 
 	baggage.size = baggage.count = 0;
-	for (unsigned i = 1; header && i <= OTEL_HEADERS_MAX_; i++) {
+	for (unsigned i = 1; header; i++) {
 		otel_baggage_read_(&baggage, header);
-		header = get(carrier, "baggage", i);
+		header = otel_next_header_(get, carrier, "baggage", i, header);
 	}
 	return otel_text_new_(baggage.text, baggage.size);
 }
@@ -156,7 +167,8 @@ OTEL_API_ otel_context otel_extract(otel_getter get, void *carrier)
 									      (const char *)0;
 
 		/* Two of them: none can be trusted. */
-		if (header && !get(carrier, "traceparent", 1) && otel_traceparent_read_(header, &context)) {
+		if (header && !otel_next_header_(get, carrier, "traceparent", 1, header) &&
+		    otel_traceparent_read_(header, &context)) {
 			context.state = OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE;
 			context.tracestate = otel_extract_tracestate_(get, carrier);
 		}
