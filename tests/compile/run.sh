@@ -103,6 +103,20 @@ spans() {
 		done
 	}
 
+	# Each line of refused.c is an error, in which the compiler says what the comment does; all else compiles.
+	refuses() {
+		run "$@" $flags -fsyntax-only $here/refused.c || return 1
+		sed -n 's|^#elif LINE == \([0-9]*\) /\* \(.*\) \*/$|\1 \2|p' $here/refused.c >"$out/lines"
+		[ "$(wc -l <"$out/lines")" -gt 1 ] || return 1
+		while read -r line words; do
+			if "$@" $flags -DLINE="$line" -fsyntax-only $here/refused.c >"$out/said" 2>&1 ||
+				! grep error "$out/said" | grep -qE "$words"; then
+				echo "line $line: $(head -n 3 "$out/said")"
+				return 1
+			fi
+		done <"$out/lines"
+	}
+
 	# What an object needs from elsewhere: libc, and nothing without a name of its own.
 	symbols() {
 		c "$@" || return 1
@@ -262,6 +276,13 @@ links() {
 		echo "nothing $compiler -O2"
 		echo "one $compiler -O0"
 		echo "disabled $compiler -O2"
+	done
+	for compiler in gcc-11 gcc-12 clang-13 clang-19 g++-11 clang++-19; do
+		has $compiler || continue
+		case $compiler in
+		*++*) echo "refuses $compiler -std=c++17 -x c++" ;;
+		*) echo "refuses $compiler -std=c11" ;;
+		esac
 	done
 	for linker in bfd gold lld mold; do
 		has ld.$linker || continue

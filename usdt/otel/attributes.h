@@ -5,6 +5,7 @@
 #ifndef OTEL_ATTRIBUTES_H
 #define OTEL_ATTRIBUTES_H
 
+#include "options.h"
 #include "write.h"
 
 OTEL_INLINE_ int otel_valid_(const otel_context *context)
@@ -24,9 +25,27 @@ OTEL_INLINE_ otel_u64 otel_number_(const otel_u8 *id)
 }
 
 
-OTEL_INLINE_ int otel_is_attribute_(const otel_option *option)
+/*
+ * The first attribute of a list, from @at on, or NULL. @outer, NULL at first: where the list goes on that has
+ * the one which is being looked at in it; there is no third in that.
+ */
+OTEL_INLINE_ const otel_option *otel_attribute_(const otel_option *at, const otel_option **outer)
 {
-	return option->type < OTEL_TYPE_KIND;
+	for (;;) {
+		if (__builtin_expect(at->type != OTEL_TYPE_END && at->type < OTEL_TYPE_KIND, 1))
+			return at;
+		if (at->type == OTEL_TYPE_END) {
+			at = *outer;
+			*outer = (const otel_option *)0;
+			if (!at)
+				return at;
+		} else if (at->type == OTEL_TYPE_LIST && at->value.pointer && !*outer) {
+			*outer = at + 1;
+			at = (const otel_option *)at->value.pointer;
+		} else {
+			at++;
+		}
+	}
 }
 
 OTEL_INLINE_ otel_u64 otel_text_size_(const char *text, otel_u64 size)
@@ -72,6 +91,27 @@ OTEL_INLINE_ otel_u64 otel_fit_(const char *text, otel_u64 size, otel_u64 *room)
 	return size;
 }
 
+/* Element @index of an array of integers that are shorter than 8 bytes. */
+OTEL_COLD_ otel_u64 otel_short_integer_(const otel_option *option, otel_u64 index)
+{
+	const void *array = option->value.pointer;
+
+	switch (option->type) {
+	case OTEL_TYPE_INTS_8:
+		return (otel_u64)(long long)((const signed char *)array)[index];
+	case OTEL_TYPE_INTS_16:
+		return (otel_u64)(long long)((const short *)array)[index];
+	case OTEL_TYPE_INTS_32:
+		return (otel_u64)(long long)((const int *)array)[index];
+	case OTEL_TYPE_UINTS_8:
+		return ((const otel_u8 *)array)[index];
+	case OTEL_TYPE_UINTS_16:
+		return ((const otel_u16 *)array)[index];
+	default:
+		return ((const otel_u32 *)array)[index];
+	}
+}
+
 /* Element @index of an array: the size of its AnyValue, and, with @w, the AnyValue itself. */
 OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *option, otel_u64 index)
 {
@@ -94,9 +134,22 @@ OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *opt
 		element.type = OTEL_TYPE_INT;
 		element.value.integer = (otel_u64)((const long long *)option->value.pointer)[index];
 		break;
+	case OTEL_TYPE_INTS_8:
+	case OTEL_TYPE_INTS_16:
+	case OTEL_TYPE_INTS_32:
+	case OTEL_TYPE_UINTS_8:
+	case OTEL_TYPE_UINTS_16:
+	case OTEL_TYPE_UINTS_32:
+		element.type = OTEL_TYPE_INT;
+		element.value.integer = otel_short_integer_(option, index);
+		break;
 	case OTEL_TYPE_DOUBLES:
 		element.type = OTEL_TYPE_DOUBLE;
 		element.value.number = ((const double *)option->value.pointer)[index];
+		break;
+	case OTEL_TYPE_FLOATS:
+		element.type = OTEL_TYPE_DOUBLE;
+		element.value.number = (double)((const float *)option->value.pointer)[index];
 		break;
 	default:
 		elements = (const struct otel_elements_ *)option->value.pointer;
@@ -163,15 +216,14 @@ OTEL_INLINE_ void otel_put_text_(struct otel_writer_ *w, otel_u8 number, const c
 /* Puts the attributes in @list as fields @number of the message around them; returns how many. */
 OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_option *list, otel_u8 number)
 {
+	const otel_option *outer = (const otel_option *)0;
 	otel_u64 room = OTEL_ROOM_OF_LIST_;
 	otel_u32 count = 0;
 
-	for (; list->type != OTEL_TYPE_END; list++) {
+	for (list = otel_attribute_(list, &outer); list; list = otel_attribute_(list + 1, &outer)) {
 		otel_u64 key_size, room_before, text_size = 0, value_size, size;
 		otel_u8 scalar[11], text_number = 0; /* the AnyValue's field, if it has a length */
 
-		if (!otel_is_attribute_(list))
-			continue;
 		key_size = otel_fit_(list->key, otel_text_size_(list->key, list->key_size), &room);
 		room_before = room;
 		/* The AnyValue, but for a string's text. */
@@ -188,16 +240,6 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 			text_size = otel_fit_((const char *)list->value.pointer, list->size, &room);
 			value_size = otel_field_size_(text_size);
 			break;
-		case OTEL_TYPE_STRINGS:
-		case OTEL_TYPE_BOOLS:
-		case OTEL_TYPE_INTS:
-		case OTEL_TYPE_DOUBLES:
-		case OTEL_TYPE_ELEMENTS:
-			text_number = 5;
-			text_size = otel_put_elements_((struct otel_writer_ *)0, list, room);
-			room -= text_size;
-			value_size = otel_field_size_(text_size);
-			break;
 		case OTEL_TYPE_BOOL:
 			scalar[0] = 2 << 3;
 			scalar[1] = (otel_u8)list->value.integer;
@@ -212,10 +254,16 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 			scalar[value_size++] = (otel_u8)rest;
 			break;
 		}
-		default:
+		case OTEL_TYPE_DOUBLE:
 			scalar[0] = 4 << 3 | 1;
 			__builtin_memcpy(scalar + 1, &list->value.number, 8);
 			value_size = 9;
+			break;
+		default: /* arrays */
+			text_number = 5;
+			text_size = otel_put_elements_((struct otel_writer_ *)0, list, room);
+			room -= text_size;
+			value_size = otel_field_size_(text_size);
 		}
 		size = otel_field_size_(key_size) + otel_field_size_(value_size);
 		if (__builtin_expect(size < 0x80 && (otel_u64)(w->end - w->at) >= size + 2 &&
@@ -261,10 +309,9 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 OTEL_COLD_ otel_u64 otel_attributes_size_(const otel_option *list)
 {
 	otel_u64 size = 0, value, key, room = OTEL_ROOM_OF_LIST_;
+	const otel_option *outer = (const otel_option *)0;
 
-	for (; list->type != OTEL_TYPE_END; list++) {
-		if (!otel_is_attribute_(list))
-			continue;
+	for (list = otel_attribute_(list, &outer); list; list = otel_attribute_(list + 1, &outer)) {
 		key = otel_fit_(list->key, otel_text_size_(list->key, list->key_size), &room);
 		switch (list->type) {
 		case OTEL_TYPE_STRING:
@@ -308,12 +355,12 @@ OTEL_COLD_ const char *otel_probe_text_(char copy[256], const char *text, otel_u
 
 OTEL_COLD_ void otel_probe_attributes_(const otel_span *span, const otel_option *list)
 {
-	for (; list->type != OTEL_TYPE_END; list++) {
+	const otel_option *outer = (const otel_option *)0;
+
+	for (list = otel_attribute_(list, &outer); list; list = otel_attribute_(list + 1, &outer)) {
 		otel_u64 value = list->value.integer;
 		char key[256], text[256];
 
-		if (!otel_is_attribute_(list))
-			continue;
 		if (list->type == OTEL_TYPE_STRING)
 			value = (otel_u64)otel_probe_text_(text, (const char *)list->value.pointer,
 							   list->size);

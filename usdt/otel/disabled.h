@@ -6,7 +6,7 @@
 #ifndef OTEL_DISABLED_H
 #define OTEL_DISABLED_H
 
-#include "types.h"
+#include "options.h"
 
 enum { otel_bpf_semaphores_v1 = 0 };
 

@@ -54,9 +54,9 @@ OTEL_INLINE_ void otel_check_age_(struct otel_writer_ *w, otel_u64 now)
 
 OTEL_INLINE_ int otel_has_attributes_(const otel_option *list)
 {
-	while (list->type != OTEL_TYPE_END && !otel_is_attribute_(list))
-		list++;
-	return list->type != OTEL_TYPE_END;
+	const otel_option *outer = (const otel_option *)0;
+
+	return otel_attribute_(list, &outer) != (const otel_option *)0;
 }
 
 /*

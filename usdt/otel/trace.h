@@ -48,7 +48,7 @@
 #ifndef OTEL_TRACE_H
 #define OTEL_TRACE_H
 
-#include "types.h"
+#include "options.h"
 #ifdef OTEL_BPF_DISABLE
 #include "disabled.h"
 #else
@@ -322,7 +322,7 @@ OTEL_INLINE_ otel_context otel_context_at_(otel_span *span)
 }
 
 /**
- * Gives back what @context holds, and makes it invalid.
+ * Gives back what @context holds, and makes it invalid. NULL holds nothing.
  *
  * Who owns what: a context that a function returns (otel_context_of(), otel_extract(), otel_context_with_...
  * and -without_...) holds references to its trace state and baggage, and needs one call of this, however
@@ -334,6 +334,8 @@ OTEL_INLINE_ otel_context otel_context_at_(otel_span *span)
  */
 OTEL_INLINE_ void otel_context_release(otel_context *context)
 {
+	if (!context)
+		return;
 	if (__builtin_expect(context->state & OTEL_CONTEXT_OWNS, 0))
 		otel_let_go_(context);
 	context->state = 0;
@@ -461,11 +463,11 @@ OTEL_INLINE_ otel_token otel_attach_at_(const otel_context *context)
  *
  * Returns 0, or -EINVAL if the order is wrong, which does no harm: if what was made current after @token is
  * so still, it is detached with it; if @token was detached before, or belongs to another thread, nothing
- * changes.
+ * changes. NULL is nothing to detach.
  */
 OTEL_INLINE_ int otel_detach(otel_token *token)
 {
-	return otel_detach_(token);
+	return token ? otel_detach_(token) : 0;
 }
 
 #undef OTEL_COLD_

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Part of otel/trace.h: the types of the API and the constructors of attributes and options.
- * The same with and without OTEL_BPF_DISABLE.
+ * Part of otel/trace.h: the types of the API, and tracers. The same with and without OTEL_BPF_DISABLE.
  */
 #ifndef OTEL_TYPES_H
 #define OTEL_TYPES_H
@@ -45,11 +44,19 @@ enum otel_type {
 	OTEL_TYPE_INTS = 8,
 	OTEL_TYPE_DOUBLES = 9,
 	OTEL_TYPE_ELEMENTS = 10, /* an array that otel/trace.hpp reads element by element */
+	OTEL_TYPE_INTS_8 = 11,	 /* arrays of numbers that are shorter than those of 8 and 9 */
+	OTEL_TYPE_INTS_16 = 12,
+	OTEL_TYPE_INTS_32 = 13,
+	OTEL_TYPE_UINTS_8 = 14,
+	OTEL_TYPE_UINTS_16 = 15,
+	OTEL_TYPE_UINTS_32 = 16,
+	OTEL_TYPE_FLOATS = 17,
 	OTEL_TYPE_KIND = 32,
 	OTEL_TYPE_PARENT = 33,
 	OTEL_TYPE_TIME = 34,
 	OTEL_TYPE_LINK = 35,
 	OTEL_TYPE_STACK = 36,
+	OTEL_TYPE_LIST = 37, /* the attributes of another list */
 	/* Of otel/trace.hpp only. */
 	OTEL_TYPE_COUNTED_LINK = 48,
 	OTEL_TYPE_RECORD_EXCEPTION = 49,
@@ -178,29 +185,6 @@ OTEL_STATIC_ASSERT(sizeof(otel_tracer) == 64, "ABI");
 			OTEL_TRACER_SWITCH_                                                        \
 	}
 
-/** Initialise attributes at file scope, and are constexpr in C++; keys and texts are string literals. */
-#define OTEL_ATTRIBUTE_STR(key, text)                                                              \
-	OTEL_ATTRIBUTE_(key, OTEL_TYPE_STRING, pointer, (const void *)("" text), sizeof("" text) - 1)
-#define OTEL_ATTRIBUTE_INT(key, number)                                                            \
-	OTEL_ATTRIBUTE_(key, OTEL_TYPE_INT, integer, (otel_u64)(long long)(number), 0)
-#define OTEL_ATTRIBUTE_BOOL(key, condition)                                                        \
-	OTEL_ATTRIBUTE_(key, OTEL_TYPE_BOOL, integer, (otel_u64)((condition) ? 1 : 0), 0)
-#define OTEL_ATTRIBUTE_DOUBLE(key, number_)                                                        \
-	OTEL_ATTRIBUTE_(key, OTEL_TYPE_DOUBLE, number, (double)(number_), 0)
-#define OTEL_ATTRIBUTE_LAST OTEL_ATTRIBUTE_("", OTEL_TYPE_END, integer, (otel_u64)0, 0)
-#ifdef __cplusplus
-#define OTEL_ATTRIBUTE_(key, type, member, value, size)                                            \
-	otel_option                                                                                \
-	{                                                                                          \
-		"" key, sizeof("" key) - 1, type, {otel_value(value)}, size                        \
-	}
-#else
-#define OTEL_ATTRIBUTE_(key, type, member, value, size)                                            \
-	{                                                                                          \
-		"" key, sizeof("" key) - 1, type, {.member = value}, size                          \
-	}
-#endif
-
 /**
  * A tracer whose name is known only at run time. Refers to what it is given, which must stay as long as
  * the tracer is used; NULL is an empty text. @attributes are of the scope: an array that ends in
@@ -236,220 +220,5 @@ OTEL_INLINE_ int otel_is_off_(const otel_tracer *tracer)
 	/* Volatile: or compilers see that nobody ever writes it. */
 	return tracer && *(const volatile otel_u16 *)&tracer->state.off;
 }
-
-OTEL_INLINE_ otel_u32 otel_size_(const char *text)
-{
-	if (!text)
-		return 0;
-	return __builtin_constant_p(__builtin_strlen(text)) ? (otel_u32)__builtin_strlen(text) :
-							      OTEL_UNKNOWN_SIZE_;
-}
-
-OTEL_INLINE_ otel_option otel_option_(const char *key, enum otel_type type)
-{
-	otel_option option;
-
-	option.key = key;
-	option.key_size = otel_size_(key);
-	option.type = (otel_u32)type;
-	option.value.integer = 0;
-	option.size = 0;
-	return option;
-}
-
-/** A string attribute; @value ends in NUL, NULL is an empty one. It is copied by the call it is given to. */
-OTEL_INLINE_ otel_option otel_str(const char *key, const char *value)
-{
-	otel_option option = otel_option_(key, OTEL_TYPE_STRING);
-
-	option.value.pointer = value;
-	option.size = otel_size_(value);
-	return option;
-}
-
-OTEL_INLINE_ otel_option otel_int_(const char *key, long long value)
-{
-	otel_option option = otel_option_(key, OTEL_TYPE_INT);
-
-	option.value.integer = (otel_u64)value;
-	return option;
-}
-
-/** A string attribute of @size bytes, which need not end in NUL. */
-OTEL_INLINE_ otel_option otel_strn(const char *key, const char *value, unsigned long size)
-{
-	otel_option option = otel_option_(key, OTEL_TYPE_STRING);
-
-	option.value.pointer = value;
-	option.size = value && size < OTEL_UNKNOWN_SIZE_ ? size : 0;
-	return option;
-}
-
-OTEL_INLINE_ otel_option otel_array_(const char *key, enum otel_type type, const void *data,
-				     unsigned long size)
-{
-	otel_option option = otel_option_(key, type);
-
-	option.value.pointer = data;
-	option.size = data ? size : 0;
-	return option;
-}
-
-/** An attribute of @size bytes. */
-OTEL_INLINE_ otel_option otel_bytes(const char *key, const void *data, unsigned long size)
-{
-	return otel_array_(key, OTEL_TYPE_BYTES, data, size);
-}
-
-/** An array of @count strings, each ending in NUL; NULL is an empty one. */
-OTEL_INLINE_ otel_option otel_strs(const char *key, const char *const *values, unsigned long count)
-{
-	return otel_array_(key, OTEL_TYPE_STRINGS, values, count);
-}
-
-/** An array of @count integers. */
-OTEL_INLINE_ otel_option otel_ints(const char *key, const long long *values, unsigned long count)
-{
-	return otel_array_(key, OTEL_TYPE_INTS, values, count);
-}
-
-/** An array of @count floating-point numbers. */
-OTEL_INLINE_ otel_option otel_doubles(const char *key, const double *values, unsigned long count)
-{
-	return otel_array_(key, OTEL_TYPE_DOUBLES, values, count);
-}
-
-#ifdef __cplusplus
-typedef bool otel_bool_;
-#else
-typedef _Bool otel_bool_;
-#endif
-
-/** An array of @count booleans. */
-OTEL_INLINE_ otel_option otel_bools(const char *key, const otel_bool_ *values, unsigned long count)
-{
-	return otel_array_(key, OTEL_TYPE_BOOLS, values, count);
-}
-
-/** A boolean attribute: false is 0, true is anything else. */
-OTEL_INLINE_ otel_option otel_bool(const char *key, int value)
-{
-	otel_option option = otel_option_(key, OTEL_TYPE_BOOL);
-
-	option.value.integer = value != 0;
-	return option;
-}
-
-/** A floating-point attribute; NaN and the infinities are passed on. */
-OTEL_INLINE_ otel_option otel_double(const char *key, double value)
-{
-	otel_option option = otel_option_(key, OTEL_TYPE_DOUBLE);
-
-	option.value.number = value;
-	return option;
-}
-
-/** The kind of a span that is being started; OTEL_INTERNAL if none is given. */
-OTEL_INLINE_ otel_option otel_kind(enum otel_kind kind)
-{
-	otel_option option = otel_option_((const char *)0, OTEL_TYPE_KIND);
-
-	option.value.integer = (otel_u64)kind;
-	return option;
-}
-
-/**
- * When the span started or the event happened, in nanoseconds since the epoch, instead of now; taken as
- * it is. 0 is now.
- */
-OTEL_INLINE_ otel_option otel_time(otel_u64 unix_nano)
-{
-	otel_option option = otel_option_((const char *)0, OTEL_TYPE_TIME);
-
-	option.value.integer = unix_nano;
-	return option;
-}
-
-/** The span that is being started is a root, whatever is current. */
-OTEL_INLINE_ otel_option otel_root(void)
-{
-	return otel_option_((const char *)0, OTEL_TYPE_PARENT);
-}
-
-OTEL_INLINE_ otel_option otel_link_(const otel_context *context, const otel_option *attributes)
-{
-	otel_option option = otel_option_((const char *)0, OTEL_TYPE_LINK);
-
-	option.value.pointer = context;
-	option.key = (const char *)(const void *)attributes;
-	return option;
-}
-
-OTEL_INLINE_ otel_option otel_parent_(const otel_context *context)
-{
-	otel_option option = otel_option_((const char *)0, OTEL_TYPE_PARENT);
-
-	option.value.pointer = context;
-	return option;
-}
-
-/** Ends a list of attributes that is kept in an array; the macros end theirs themselves. */
-OTEL_INLINE_ otel_option otel_last(void)
-{
-	return otel_option_((const char *)0, OTEL_TYPE_END);
-}
-
-/*
- * A list of options as an expression, in memory that lives as long as the call it is an argument of.
- * otel_parent(context): the parent of a span that is being started, instead of the current one;
- * a context that is not valid makes a root.
- */
-#ifdef __cplusplus
-extern "C++" {
-#include <initializer_list>
-
-OTEL_INLINE_ otel_option otel_parent(const otel_context &context)
-{
-	return otel_parent_(&context);
-}
-
-/** An integer attribute. */
-template <typename integer> OTEL_INLINE_ otel_option otel_int(const char *key, integer value)
-{
-	return otel_int_(key, static_cast<long long>(value));
-}
-
-OTEL_INLINE_ const otel_context *otel_address_(const otel_context &context)
-{
-	return &context;
-}
-
-OTEL_INLINE_ const otel_option *otel_list_(std::initializer_list<otel_option> list)
-{
-	return list.begin();
-}
-}
-#define OTEL_LIST_(...) otel_list_({__VA_ARGS__})
-#else
-/* The conversion is said here: lengths and counts are mostly unsigned. */
-#define otel_int(key, value) otel_int_(key, (long long)(value))
-#define otel_parent(context) otel_parent_(otel_address_(context))
-#define otel_address_(context) ((const otel_context[1]){context})
-#define OTEL_LIST_(...) ((const otel_option[]){__VA_ARGS__})
-#endif
-
-#define OTEL_FIRST_(a, ...) a
-#define OTEL_SECOND_(a, b, ...) b
-#define OTEL_REST1_(a, ...) __VA_ARGS__
-#define OTEL_REST2_(a, b, ...) __VA_ARGS__
-
-/**
- * A link of the span that is being started: (context, attributes...). OpenTelemetry: Link.
- *
- *     OTEL_SPAN(span, &shop, "batch", otel_link(first, otel_int("index", 0)), otel_link(second));
- */
-#define otel_link(...)                                                                             \
-	otel_link_(otel_address_(OTEL_FIRST_(__VA_ARGS__, 0)),                                     \
-		   OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last())))
 
 #endif
