@@ -14,14 +14,14 @@
 
 #define FOLLOWED_MAX 65536u /* as the kernel side has it */
 
-void agent_mapping(void *self, const struct mapping *mapping)
+/* Those that were not reported are looked up so often at most, and in a twentieth of our time. */
+#define MISSED_NS UINT64_C(500000000)
+#define MISSED_FACTOR 20
+
+static void offer(struct agent *agent, const struct mapping *mapping)
 {
-	struct agent *agent = self;
 	const struct image *image;
 
-	if (agent->everybody && !capture_follows(agent->capture, mapping->pid))
-		return;
-	stacks_map(agent->stacks, mapping);
 	if (!mapping->file)
 		return;
 	image = images_offer(agent->images, mapping);
@@ -29,6 +29,16 @@ void agent_mapping(void *self, const struct mapping *mapping)
 		look_image(agent->look, mapping->pid,
 			   mapping->address - mapping->offset + image->text_offset -
 				   image->text_address + image->anchor_address);
+}
+
+void agent_mapping(void *self, const struct mapping *mapping)
+{
+	struct agent *agent = self;
+
+	if (agent->everybody && !capture_follows(agent->capture, mapping->pid))
+		return;
+	stacks_map(agent->stacks, mapping);
+	offer(agent, mapping);
 }
 
 /* Before the mappings: an exec forgets what was mapped. */
@@ -76,7 +86,7 @@ bool agent_took_over(const struct agent *agent)
 }
 
 /* What those have mapped who are followed. */
-static int look_up_mappings(struct agent *agent, uint64_t since)
+static int look_up_mappings(struct agent *agent, uint64_t since, discover_fn found)
 {
 	uint32_t *pids = malloc(FOLLOWED_MAX * sizeof(*pids));
 	size_t n;
@@ -85,7 +95,7 @@ static int look_up_mappings(struct agent *agent, uint64_t since)
 		return -ENOMEM;
 	n = capture_followed(agent->capture, pids, FOLLOWED_MAX);
 	for (size_t i = 0; i < n; i++) {
-		int err = maps_read(pids[i], since, agent_mapping, agent);
+		int err = maps_read(pids[i], since, found, agent);
 
 		if (err && err != -ENOENT && err != -ESRCH)
 			log_error("cannot see what process %u has loaded: %s; run as root, or: "
@@ -94,6 +104,27 @@ static int look_up_mappings(struct agent *agent, uint64_t since)
 	}
 	free(pids);
 	return 0;
+}
+
+static void on_missed(void *self, const struct mapping *mapping)
+{
+	offer(self, mapping);
+}
+
+void agent_find_missed(struct agent *agent, uint64_t now)
+{
+	uint64_t missed = agent->discovery ? discovery_missed(agent->discovery) : 0, took;
+
+	if (missed == agent->missed || now < agent->next_mappings)
+		return;
+	if (!agent->missed)
+		log_info("the kernel could not report all files that were loaded, there were too many at once: those "
+			 "of recorded processes are looked up");
+	agent->missed = missed;
+	if (look_up_mappings(agent, now, on_missed))
+		agent->missed--; /* no memory: again */
+	took = clock_now() - now;
+	agent->next_mappings = now + (took > MISSED_NS / MISSED_FACTOR ? MISSED_FACTOR * took : MISSED_NS);
 }
 
 int agent_attach(struct agent *agent, const uint32_t *pids, size_t n)
@@ -111,7 +142,7 @@ int agent_attach(struct agent *agent, const uint32_t *pids, size_t n)
 		if (err && !agent_followed(agent))
 			return err;
 	}
-	err = look_up_mappings(agent, before);
+	err = look_up_mappings(agent, before, agent_mapping);
 	if (!err)
 		err = capture_tell(agent->capture);
 	if (err)

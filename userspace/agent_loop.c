@@ -107,6 +107,7 @@ void agent_tick(struct agent *agent)
 	capture_losses(agent->capture, agent_lost, agent);
 	intake_tick(agent->intake, now);
 	images_tick(agent->images, now);
+	agent_find_missed(agent, now);
 	stacks_tick(agent->stacks, now);
 	if (now >= agent->next_sweep) {
 		capture_sweep(agent->capture, on_swept, agent);

@@ -58,6 +58,8 @@ struct agent {
 	uint64_t next_look;
 	unsigned looks;
 	uint64_t next_sweep;
+	uint64_t missed; /* mappings that were not reported, and have been looked up */
+	uint64_t next_mappings;
 	size_t source_count;
 	struct agent_source sources[AGENT_MAX_SOURCES];
 };
@@ -79,5 +81,10 @@ void agent_lost(void *self, const struct loss_key *key, const struct loss_note *
 
 /** What is to be done now and then. */
 void agent_tick(struct agent *agent);
+
+/* ---- agent_follow.c ---- */
+
+/** Looks up what was mapped and not reported, since there was no room for it; seldom, if it takes long. */
+void agent_find_missed(struct agent *agent, uint64_t now);
 
 #endif

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """An executable and its libraries: one current span and one buffer per thread, whoever compiled them."""
+import json
 import os
 import re
 import shutil
+import signal
+import subprocess
 
-from harness import HEADERS, OUT, build, check, contains, equal, named, one, run, test
+from harness import (AGENT, HEADERS, OUT, Run, Seen, build, check, contains, equal, named, one, run, test,
+                     wait_until)
 
 
 def library(name, compiler="cc", headers=HEADERS, version=1, flags=()):
@@ -15,6 +19,23 @@ def library(name, compiler="cc", headers=HEADERS, version=1, flags=()):
 
 def host(*arguments, **more):
     return run([build("host", libs=("-lpthread", "-ldl")), *arguments], **more)
+
+
+@test
+def what_the_kernel_had_no_room_to_report_is_looked_up():
+    fresh = shutil.copy(build("family"), os.path.join(Seen.folder, "fresh"))
+    running = Run([build("mappings"), "5000", fresh, "stranger", "late"])
+    running.line("waits")
+    os.kill(running.pid, signal.SIGSTOP)
+    running.tell("x")
+    running.line("ready")
+    os.kill(running.pid, signal.SIGCONT)
+    agent = f"{AGENT} status --json --pid {running.pid}".split()
+    wait_until(lambda: json.loads(subprocess.run(agent, capture_output=True, check=True).stdout)[0]["images"] == 1,
+               "the program to be attached to")
+    running.tell("\n")
+    equal(named(running.wait().spans, "late")[0].attributes["enabled"], True, "recorded")
+    equal(running.err.count("could not report"), 1, "times that it is told")
 
 
 def compilers():

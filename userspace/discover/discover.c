@@ -31,6 +31,7 @@ struct discovery {
 	discover_fn found;
 	void *self;
 	size_t page;
+	uint64_t missed;
 	size_t count;
 	struct cpu cpus[];
 };
@@ -153,16 +154,21 @@ static void on_record(struct discovery *discovery, union record *record)
 {
 	const struct perf_event_header *header = &record->header;
 	const char *body = (const char *)(header + 1);
-	uint64_t time = time_of(record);
+	uint64_t time = time_of(record), lost[2]; /* id, how many */
 
 	if (header->type == PERF_RECORD_MMAP2 &&
 	    header->size > sizeof(*header) + sizeof(struct mmap2) + sizeof(time)) {
 		record->bytes[header->size - sizeof(time)] = 0; /* the name ends before, whatever comes */
 		on_mapping(discovery, (const struct mmap2 *)(const void *)body, time);
-	} else if (header->type == PERF_RECORD_LOST) {
-		log_error("the kernel could not report all libraries that were loaded: "
-			  "some may not be attached");
+	} else if (header->type == PERF_RECORD_LOST && header->size >= sizeof(*header) + sizeof(lost)) {
+		memcpy(lost, body, sizeof(lost));
+		discovery->missed += lost[1];
 	}
+}
+
+uint64_t discovery_missed(const struct discovery *discovery)
+{
+	return discovery->missed;
 }
 
 /* The next record of a CPU, which stays where it is. False: there is none. */

@@ -53,6 +53,9 @@ int discovery_poll(struct discovery *discovery, int epoll, uint64_t data);
 /** Reports what has been mapped since the last call, in the order of time. */
 void discovery_read(struct discovery *discovery);
 
+/** How many mappings the kernel had no room to report, as far as it has told. */
+uint64_t discovery_missed(const struct discovery *discovery);
+
 /** NULL is allowed. */
 void discovery_free(struct discovery *discovery);
 

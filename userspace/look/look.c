@@ -212,6 +212,9 @@ void look_image(struct look *look, uint32_t pid, uint64_t address)
 {
 	struct looked_at *process = find_or_add(look, pid);
 
+	for (size_t i = 0; process && i < PEEK_IMAGES_MAX; i++)
+		if (process->images[i] == address)
+			return;
 	if (process)
 		process->images[process->image_count++ % PEEK_IMAGES_MAX] = address;
 }
