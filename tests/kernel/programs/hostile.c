@@ -379,12 +379,14 @@ static void forged(void)
 	for (int round = 0; round < 100; round++) {
 		struct otel_record *r = (struct otel_record *)(void *)(b + 1);
 		struct otel_end *e = (struct otel_end *)(void *)(r + 1);
+		uint64_t id;
 
 		memset(r, 0, sizeof(*r) + sizeof(*e));
 		r->size = sizeof(*r) + sizeof(*e);
 		r->kind = round % 2 ? OTEL_RECORD_END : OTEL_RECORD_STATUS;
 		r->flags = round % 2 ? 0 : OTEL_RECORD_TIMED;
-		memcpy(r->span_id, (const void *)victim, sizeof(*victim));
+		id = *victim;
+		memcpy(r->span_id, &id, sizeof(id));
 		e->time = 1;
 		((char *)(r + 1))[8] = 2; /* of a STATUS: Error */
 		b->committed = r->size;

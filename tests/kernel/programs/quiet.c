@@ -62,12 +62,15 @@ static void inside(void)
 }
 
 static otel_span shared;
+struct flag {
+	volatile int set;
+};
 
 static void *writes_and_sleeps(void *data)
 {
 	otel_set(shared, otel_str("from", "the writer"));
 	otel_event(shared, "written");
-	*(volatile int *)data = 1;
+	((struct flag *)data)->set = 1;
 	pause();
 	return data;
 }
@@ -75,12 +78,12 @@ static void *writes_and_sleeps(void *data)
 /* A thread that only writes to another's span, and then sleeps. */
 static void writer(void)
 {
-	volatile int written = 0;
+	struct flag written = {0};
 	pthread_t thread;
 
 	shared = otel_start(&tracer, "shared");
-	pthread_create(&thread, NULL, writes_and_sleeps, (void *)&written);
-	while (!written)
+	pthread_create(&thread, NULL, writes_and_sleeps, &written);
+	while (!written.set)
 		usleep(1000);
 	otel_end(shared);
 	block();
@@ -90,19 +93,19 @@ static void writer(void)
 static void *ends_it(void *data)
 {
 	otel_end(shared);
-	*(volatile int *)data = 1;
+	((struct flag *)data)->set = 1;
 	pause();
 	return data;
 }
 
 static void ended_elsewhere(void)
 {
-	volatile int ended = 0;
+	struct flag ended = {0};
 	pthread_t thread;
 
 	shared = otel_start(&tracer, "shared");
-	pthread_create(&thread, NULL, ends_it, (void *)&ended);
-	while (!ended)
+	pthread_create(&thread, NULL, ends_it, &ended);
+	while (!ended.set)
 		usleep(1000);
 	block();
 }
