@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "files.h"
 #include "stacks.h"
 #include "fixture.h"
 
@@ -197,6 +198,51 @@ static void of_several_names_the_global_one_is_taken(void **state)
 	assert_string_equal(name, "local");
 	assert_int_equal(begin, 0x400200);
 	symbols_free(symbols);
+	close(fd);
+}
+
+/* One that has as many functions as are read. */
+static int large(void)
+{
+	struct small it = small();
+	Elf64_Sym *functions = calloc(SYMBOLS_MAX, sizeof(*functions));
+	int fd;
+
+	assert_non_null(functions);
+	for (uint32_t i = 0; i < SYMBOLS_MAX; i++)
+		functions[i] = (Elf64_Sym){1, STT_FUNC, 0, 1, 0x400000 + 16 * (uint64_t)i, 16};
+	it.segment.p_filesz = it.segment.p_memsz = 16 * (uint64_t)SYMBOLS_MAX;
+	it.sections[1].sh_offset = sizeof(it);
+	it.sections[1].sh_size = SYMBOLS_MAX * sizeof(*functions);
+	fd = file_of(&it, sizeof(it));
+	assert_int_equal(write(fd, functions, SYMBOLS_MAX * sizeof(*functions)), SYMBOLS_MAX * sizeof(*functions));
+	free(functions);
+	return fd;
+}
+
+static void names_of_many_large_files_are_not_all_kept(void **state)
+{
+	struct file all[12] = {{0}};
+	struct files files = {0};
+	char name[SYMBOL_NAME_MAX];
+	uint64_t begin;
+	int fd = large();
+
+	(void)state;
+	files_init(&files, mounts);
+	for (uint64_t i = 0; i < 12; i++) {
+		all[i].fd = fd;
+		list_init(&all[i].used);
+		assert_non_null(file_symbols(&files, &all[i], NOW + i * SECOND));
+		assert_true(files.memory >= symbols_memory(all[i].symbols) && files.memory <= FILES_MEMORY_MAX);
+	}
+	assert_null(all[0].symbols);
+	assert_non_null(all[10].symbols);
+	/* It is read again. */
+	assert_int_equal(symbols_find(file_symbols(&files, &all[0], NOW + 20 * SECOND), fd, 0x400025, name, &begin), 0);
+	assert_int_equal(begin, 0x400020);
+	for (int i = 0; i < 12; i++)
+		symbols_free(all[i].symbols);
 	close(fd);
 }
 
@@ -612,6 +658,7 @@ int main(void)
 		cmocka_unit_test(functions_of_a_file_are_found_by_any_address_in_them),
 		cmocka_unit_test(what_is_no_elf_file_is_refused),
 		cmocka_unit_test(of_several_names_the_global_one_is_taken),
+		cmocka_unit_test(names_of_many_large_files_are_not_all_kept),
 		cmocka_unit_test(damaged_files_do_no_harm),
 		cmocka_unit_test(simple_names_of_cpp_are_readable),
 		cmocka_unit_test(no_name_outgrows_its_room),

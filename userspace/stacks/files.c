@@ -9,6 +9,8 @@
 #define OPEN_MAX_ 256
 #define READ_MAX ((size_t)64 << 20)
 
+#define FILES_MAX 65536 /* names are long */
+
 #define SECOND UINT64_C(1000000000)
 
 void files_init(struct files *files, struct mounts *mounts)
@@ -22,12 +24,30 @@ static struct file **file_bucket(struct files *files, uint64_t inode)
 	return &files->buckets[(inode ^ inode >> 10) % FILES_BUCKETS];
 }
 
+static void forget_symbols(struct files *files, struct file *file)
+{
+	if (file->symbols)
+		files->memory -= symbols_memory(file->symbols);
+	symbols_free(file->symbols);
+	file->symbols = NULL;
+}
+
+/* Those that were used longest ago, until all are not too much. */
+static void bound_symbols(struct files *files, const struct file *but)
+{
+	for (struct list *it = files->open.next; it != &files->open && files->memory > FILES_MEMORY_MAX; it = it->next) {
+		struct file *file = list_entry(it, struct file, used);
+
+		if (file != but)
+			forget_symbols(files, file);
+	}
+}
+
 static void file_close(struct files *files, struct file *file)
 {
 	if (file->fd < 0)
 		return;
-	symbols_free(file->symbols);
-	file->symbols = NULL;
+	forget_symbols(files, file);
 	file->unreadable = false;
 	close(file->fd);
 	file->fd = -1;
@@ -56,9 +76,10 @@ struct file *file_get(struct files *files, const struct mapping *mapping)
 		      it->minor != mapping->minor))
 		it = it->next_hash;
 	if (!it) {
-		it = calloc(1, sizeof(*it) + size);
+		it = files->n < FILES_MAX ? calloc(1, sizeof(*it) + size) : NULL;
 		if (!it)
 			return NULL;
+		files->n++;
 		it->major = mapping->major;
 		it->minor = mapping->minor;
 		it->inode = mapping->inode;
@@ -85,6 +106,7 @@ void file_put(struct files *files, struct file *file)
 		at = &(*at)->next_hash;
 	*at = file->next_hash;
 	file_close(files, file);
+	files->n--;
 	free(file);
 }
 
@@ -110,5 +132,7 @@ const struct symbols *file_symbols(struct files *files, struct file *file, uint6
 		return file->symbols;
 	file->unreadable = symbols_read(file->fd, &file->symbols, &cost) != 0;
 	files->read += cost;
+	files->memory += file->symbols ? symbols_memory(file->symbols) : 0;
+	bound_symbols(files, file);
 	return file->symbols;
 }

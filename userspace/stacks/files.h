@@ -16,6 +16,7 @@
 #include "symbols.h"
 
 #define FILES_BUCKETS 1024
+#define FILES_MEMORY_MAX ((size_t)128 << 20) /* of symbols */
 
 struct file {
 	struct file *next_hash;
@@ -33,7 +34,9 @@ struct files {
 	struct mounts *mounts;
 	struct file *buckets[FILES_BUCKETS];
 	struct list open;
+	size_t n;
 	size_t n_open;
+	size_t memory; /* of symbols */
 	uint64_t second; /* in which */
 	size_t read;	 /* bytes of symbols were read */
 };
@@ -41,7 +44,7 @@ struct files {
 /** @mounts must outlive @files, in which there is nothing to free once all is put back. */
 void files_init(struct files *files, struct mounts *mounts);
 
-/** What @mapping is of; NULL: no memory. For file_put(). */
+/** What @mapping is of; NULL: no memory, or there are too many. For file_put(). */
 struct file *file_get(struct files *files, const struct mapping *mapping);
 void file_put(struct files *files, struct file *file);
 
@@ -50,7 +53,7 @@ bool file_reopen(struct files *files, struct file *file);
 
 /**
  * Its symbols, which are read once, unless too much was read in this second: @now, CLOCK_MONOTONIC.
- * NULL: there are none, or not now. Valid until the next file is opened.
+ * NULL: there are none, or not now. Valid until the next file is opened, or its symbols are asked for.
  */
 const struct symbols *file_symbols(struct files *files, struct file *file, uint64_t now);
 

@@ -236,6 +236,11 @@ int symbols_read(int fd, struct symbols **out, size_t *cost)
 	return 0;
 }
 
+size_t symbols_memory(const struct symbols *symbols)
+{
+	return sizeof(*symbols) + symbols->room * sizeof(*symbols->functions);
+}
+
 void symbols_free(struct symbols *symbols)
 {
 	if (symbols)

@@ -34,6 +34,9 @@ int symbols_address(const struct symbols *symbols, uint64_t offset, uint64_t *ad
 int symbols_find(const struct symbols *symbols, int fd, uint64_t address,
 		 char name[SYMBOL_NAME_MAX], uint64_t *begin);
 
+/** Bytes of memory that it takes. */
+size_t symbols_memory(const struct symbols *symbols);
+
 /** NULL is allowed. */
 void symbols_free(struct symbols *symbols);
 
