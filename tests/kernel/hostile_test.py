@@ -156,6 +156,8 @@ def a_million_open_spans_are_bounded():
     after = [s for s in done.spans if s.name == "after"]
     equal(len(after), 50, "spans that were started later and ended")
     check(not any("otelbpf.incomplete" in s.attributes for s in after), "of those, some are not whole")
+    contains(done.err, "lost: too many spans were open", "the report")
+    contains(done.err, "the books balance", "the report")
 
 
 @test

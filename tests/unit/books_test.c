@@ -303,9 +303,85 @@ static void books_wait_for_the_exporters(void **state)
 	assert_int_equal(intake_ledger(intake)->n_forgotten, 1);
 }
 
+/* What an agent has no time for at its end. */
+static void hurry_past(struct producer *p)
+{
+	struct event event = {
+		.kind = EVENT_FLUSH,
+		.size = (uint32_t)(sizeof(p->header) + p->size),
+		.process = p->process,
+		.time = p->event_time,
+	};
+
+	p->header.committed = (uint32_t)p->size;
+	memcpy(p->event, &event, sizeof(event));
+	memcpy(p->event + sizeof(event), &p->header, sizeof(p->header));
+	assert_int_equal(intake_skip(intake, p->event, sizeof(event) + event.size), 0);
+	producer_empty(p);
+}
+
+/* Of a START in three pieces. */
+static void put_piece(struct producer *p, unsigned number)
+{
+	static const struct start_options first = {.record_flags = OTEL_RECORD_MORE};
+
+	if (number == 0)
+		producer_start(p, SPAN, "a name in ", &first);
+	else
+		producer_put(p, OTEL_RECORD_START, OTEL_RECORD_CONTINUED | (number == 1 ? OTEL_RECORD_MORE : 0), SPAN,
+			     NULL, 0, "pieces", 6);
+}
+
+static void what_there_was_no_time_for_is_lost_for_that(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN + 1, "taken", NULL);
+	producer_flush(&one, intake);
+	for (uint64_t i = 2; i < 5; i++)
+		producer_start(&one, SPAN + i, "not taken", NULL);
+	hurry_past(&one);
+	put_piece(&two, 0);
+	producer_flush(&two, intake);
+	put_piece(&two, 1);
+	hurry_past(&two);
+	assert_int_equal(counted().books[BOOK_STARTED], 5);
+	assert_int_equal(counted().books[BOOK_STOPPED], 4);
+	assert_int_equal(counted().books[BOOK_OPEN], 1);
+}
+
+static void a_span_whose_beginning_lost_a_piece_is_lost_for_the_reason_of_that(void **state)
+{
+	(void)state;
+	for (int told = 0; told < 2; told++) {
+		put_piece(&one, 0);
+		producer_flush(&one, intake);
+		put_piece(&one, 1);
+		producer_lose(&one, LOSS_QUOTA);
+		/* The kernel's word may come before what is behind the hole, or later. */
+		if (told)
+			producer_tell(&one, intake);
+		put_piece(&one, 2);
+		producer_flush(&one, intake);
+		assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], !told);
+		producer_tell(&one, intake);
+	}
+	put_piece(&two, 0);
+	producer_flush(&two, intake);
+	put_piece(&two, 1);
+	producer_empty(&two);
+	put_piece(&two, 2);
+	producer_flush(&two, intake);
+	assert_int_equal(counted().books[BOOK_STARTED], 3);
+	assert_int_equal(counted().books[BOOK_QUOTA], 2);
+	assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], 1);
+	assert_int_equal(counted().books[BOOK_MALFORMED], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(what_there_was_no_time_for_is_lost_for_that),
+		TEST(a_span_whose_beginning_lost_a_piece_is_lost_for_the_reason_of_that),
 		TEST(whatever_happens_each_span_is_counted_once),
 		TEST(made_up_counts_stay_in_the_books_of_who_makes_them_up),
 		TEST(a_span_more_than_was_announced_is_a_contradiction),

@@ -158,7 +158,12 @@ void accounting_note(struct stream *stream, const struct loss_note *note)
 	accounting_counts(stream, note->not_sampled, note->dropped_starts);
 	for (int reason = 0; reason < LOSSES; reason++) {
 		uint64_t spans = least(note->spans[reason], stream->lost);
+		uint64_t torn = least(note->flushes[reason], stream->torn);
 
+		torn = least(torn, counts[BOOK_NOT_HANDED_OVER]);
+		stream->torn -= torn;
+		counts[BOOK_NOT_HANDED_OVER] -= torn;
+		counts[book_of[reason]] += torn;
 		/* Without a stream, it was taken for that already. */
 		spans = least(spans, counts[BOOK_NOT_HANDED_OVER]);
 		stream->lost -= spans;

@@ -17,7 +17,7 @@ static const struct book_reason reasons[BOOK_REASONS_END] = {
 		 "by the processes' own counts, they were not handed over (the kernel skips "
 		 "a probe now and then)"},
 	[BOOK_APPLICATION] = {"application",
-			      "the application had no memory, or was too deep in signals"},
+			      "the application was too deep in signals, or had no memory for those"},
 	[BOOK_MALFORMED] = {"malformed", "the process handed over malformed records"},
 	[BOOK_TABLE_FULL] = {"table_full", "too many spans were open (are some never ended?)"},
 	[BOOK_STOPPED] = {"stopped", "the agent had to end before it could take them"},

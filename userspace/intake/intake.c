@@ -113,7 +113,7 @@ void intake_lost(struct intake *intake, const struct loss_key *key, const struct
 	(void)accounting_meet(stream, note->position, note->started_before);
 	if (note->end > stream->expected && note->end - stream->expected <= STREAM_GAP_MAX) {
 		intake->counts.gap_bytes += note->end - stream->expected;
-		intake_drop_pieces(intake, stream);
+		intake_drop_pieces(intake, stream, BOOK_NOT_HANDED_OVER);
 		stream->skipping = true;
 	}
 	accounting_note(stream, note);
@@ -147,7 +147,7 @@ void intake_finish(struct intake *intake)
 	assembler_finish(intake->assembler, intake->now);
 	for (link = intake->processes.streams.next; link != &intake->processes.streams;
 	     link = link->next)
-		intake_drop_pieces(intake, list_entry(link, struct stream, used));
+		intake_drop_pieces(intake, list_entry(link, struct stream, used), BOOK_MALFORMED);
 }
 
 int intake_save(struct intake *intake, struct blob *out)

@@ -75,7 +75,7 @@ static void bound_pieces(struct intake *intake)
 		for (struct list *it = most->streams.next; it != &most->streams; it = it->next) {
 			struct stream *stream = list_entry(it, struct stream, sibling);
 
-			if (!intake_drop_pieces(intake, stream))
+			if (!intake_drop_pieces(intake, stream, BOOK_MALFORMED))
 				continue;
 			stream->skipping = true;
 			intake->counts.records_rejected++;
@@ -119,7 +119,7 @@ static void take_record(struct intake *intake, struct stream *stream, struct rec
 
 	if (stream->joining && !(header->flags & OTEL_RECORD_CONTINUED)) {
 		intake_reject(intake, complaint, why, stream->first.header.kind, offset);
-		intake_drop_pieces(intake, stream);
+		intake_drop_pieces(intake, stream, BOOK_MALFORMED);
 	}
 	if (begins_span(record) && is_of_before(intake, process, record)) {
 		accounting_pass(stream);
@@ -171,7 +171,7 @@ static uint64_t give_up(struct intake *intake, struct stream *stream, const stru
 	for (uint64_t i = 0; i < lost; i++)
 		accounting_start(stream);
 	stream->process->books->counts[BOOK_MALFORMED] += lost;
-	intake_drop_pieces(intake, stream);
+	intake_drop_pieces(intake, stream, BOOK_MALFORMED);
 	stream->skipping = true;
 	/* Like a hole: something of the spans that are open may have been in there. */
 	stream->gaps++;
@@ -217,7 +217,7 @@ static uint64_t take_records(struct intake *intake, struct stream *stream,
 static void skip_records(struct intake *intake, struct stream *stream, const struct flush *flush)
 {
 	accounting_skip(stream, flush->records.size, flush->header.started);
-	intake_drop_pieces(intake, stream);
+	intake_drop_pieces(intake, stream, BOOK_STOPPED);
 	stream->skipping = true;
 	stream->gaps++;
 	stream->process->gaps++;
@@ -314,7 +314,7 @@ int intake_flush(struct intake *intake, const struct event *event, struct bytes 
 		return 0;
 	}
 	if (news.gap || (first && flush.header.position)) {
-		intake_drop_pieces(intake, stream);
+		intake_drop_pieces(intake, stream, BOOK_NOT_HANDED_OVER);
 		stream->skipping = true;
 	}
 	if (news.gap) {

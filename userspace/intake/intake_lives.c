@@ -19,12 +19,14 @@
 #define SILENT_NS UINT64_C(30000000000)
 #define LOOKS_MAX 8
 
-bool intake_drop_pieces(struct intake *intake, struct stream *stream)
+bool intake_drop_pieces(struct intake *intake, struct stream *stream, enum book why)
 {
 	if (!stream_drop(stream, &intake->processes.pieces))
 		return false;
-	if (stream->first.header.kind == OTEL_RECORD_START)
-		stream->process->books->counts[BOOK_MALFORMED]++;
+	if (stream->first.header.kind == OTEL_RECORD_START) {
+		stream->process->books->counts[why]++;
+		stream->torn += why == BOOK_NOT_HANDED_OVER;
+	}
 	return true;
 }
 
@@ -36,7 +38,7 @@ void intake_end_process(struct intake *intake, struct process *process, int stat
 	intake->counts.vanished += status < 0;
 	assembler_end(intake->assembler, process, at);
 	for (link = process->streams.next; link != &process->streams; link = link->next)
-		intake_drop_pieces(intake, list_entry(link, struct stream, sibling));
+		intake_drop_pieces(intake, list_entry(link, struct stream, sibling), BOOK_MALFORMED);
 	process_end(&intake->processes, process, at);
 }
 

@@ -45,8 +45,10 @@ int intake_exception(struct intake *intake, const struct event *event, struct by
 
 /* ---- intake_lives.c ---- */
 
-/** A value that never became whole is dropped; if it was a START, so is the span. Was there one? */
-bool intake_drop_pieces(struct intake *intake, struct stream *stream);
+/**
+ * A value that never became whole is dropped; if it was a START, the span is lost, and @why. Was there one?
+ */
+bool intake_drop_pieces(struct intake *intake, struct stream *stream, enum book why);
 
 /** It has ended at @at, with this wait(2) status; -1: nobody knows with which. */
 void intake_end_process(struct intake *intake, struct process *process, int status, uint64_t at);

@@ -33,6 +33,7 @@ struct stream {
 	/* See accounting.h. Spans that were ever started on it before `expected`, and of those, */
 	uint64_t started;
 	uint64_t lost; /* lost for no reason that is known yet */
+	uint64_t torn; /* the same, of those whose beginning came, and not all pieces of it */
 	/* Where its books begin: position, and spans that were started before. */
 	uint64_t since;
 	uint64_t started_since;

@@ -12,7 +12,7 @@
 
 /* A reminder for who gives one of them another field: what becomes of that over a restart is said here. */
 _Static_assert(sizeof(struct process) == 512, "save_process() and load_process() have all fields");
-_Static_assert(sizeof(struct stream) == 248, "save_stream() and load_stream() have all fields");
+_Static_assert(sizeof(struct stream) == 256, "save_stream() and load_stream() have all fields");
 
 struct header {
 	uint32_t magic;
