@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where spans go, and what is said when they cannot."""
 import http.server
+import json
 import os
 import re
 import socket
 import threading
 
 from harness import AGENT, Run, Seen, build, check, contains, direct, equal, named, run, test, wait_until
+from serving import Attach, Serve
 
 
 def refused(exporter, *words, options=()):
@@ -246,6 +248,12 @@ def spool():
     return os.path.join(Seen.folder, "spool")
 
 
+def spooled(pid):
+    """How many spans wait there, by the agent's word."""
+    agent, = json.loads(direct([AGENT, "status", "--json", "--pid", str(pid)]).out)
+    return agent["exporters"][0]["spooled"]
+
+
 def absent():
     return f"otlp=http://127.0.0.1:{unused_port()}/v1/traces"
 
@@ -268,6 +276,25 @@ def what_no_collector_takes_is_kept_for_the_next_run():
     for name in ("outer", "first", "second", "innermost"):
         equal(bodies.count(name.encode()), 1, f"{name} in the requests")
     equal(os.listdir(spool()), ["lock"], "what is left")
+
+
+@test
+def what_is_in_the_spool_outlives_an_agent_that_is_killed():
+    program, options = Serve(), ["--spool", spool()]
+    agent = Attach(program, options=options, exporter=absent())
+    for i in range(30):
+        program.span(f"span number {i:02}")
+        if i % 10 == 9:  # some batches
+            wait_until(lambda: spooled(agent.pid) == i + 1, f"{i + 1} spans in the spool")
+    agent.process.kill()
+    agent.wait()
+    collector = Collector()
+    try:
+        run(["true"], options, exporter=f"otlp=http://127.0.0.1:{collector.port}/v1/traces")
+    finally:
+        collector.close()
+    bodies = b"".join(body for _, _, body in collector.requests)
+    equal(re.findall(rb"span number (\d\d)", bodies), [b"%02d" % i for i in range(30)], "spans, in order")
 
 
 @test

@@ -159,6 +159,20 @@ static void a_moved_span_waits_until_its_counts_are_complete(void **state)
 	assert_int_equal(counted().books[BOOK_INCOMPLETE], 0);
 }
 
+static void a_span_of_which_a_record_made_no_sense_is_incomplete_and_no_other(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_start(&one, SPAN + 1, "b", NULL);
+	producer_put(&one, OTEL_RECORD_STATUS, 0, SPAN, NULL, 0, "1", 1);
+	producer_end(&one, SPAN + 1, NOW + 1, 0, 0, 0, 0);
+	producer_end(&one, SPAN, NOW + 1, 0, 0, 0, 0);
+	producer_flush(&one, intake);
+	assert_int_equal(out.n, 2);
+	assert_false(is_true(out.spans[0]->attributes, "otelbpf.incomplete"));
+	assert_true(is_true(out.spans[1]->attributes, "otelbpf.incomplete"));
+}
+
 static void what_never_came_is_counted_as_dropped(void **state)
 {
 	(void)state;
@@ -634,6 +648,7 @@ int main(void)
 		TEST(what_came_before_the_end_but_was_made_after_it_is_left_out),
 		TEST(another_threads_records_may_come_before_the_start),
 		TEST(a_moved_span_waits_until_its_counts_are_complete),
+		TEST(a_span_of_which_a_record_made_no_sense_is_incomplete_and_no_other),
 		TEST(what_never_came_is_counted_as_dropped),
 		TEST(the_last_value_of_a_key_wins_whichever_thread_it_came_from),
 		TEST(limits_keep_the_first_and_count_the_rest),

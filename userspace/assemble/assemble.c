@@ -169,8 +169,8 @@ static void end_span(struct assembler *as, struct open_span *span, struct stream
 	span->shared = end->flags & OTEL_END_SHARED;
 	span->promised = (struct carried){end->attributes, end->events, end->links};
 	/* Nobody counts names and states either. */
-	if (span->started && span->buffer_id == stream->buffer_id)
-		span->damaged = span->stream_gaps != stream->gaps;
+	if (span->started && span->buffer_id == stream->buffer_id && span->stream_gaps != stream->gaps)
+		span->damaged = true;
 	if (finish_if_complete(as, span))
 		return;
 	wait_for_more(as, span, now);
@@ -320,6 +320,14 @@ void assembler_exception(struct assembler *as, struct process *process, struct s
 	operation.flags &= OTEL_RECORD_TIMED;
 	operation.payload = type;
 	(void)operate(as, process, stream, last->span_id, &operation, now, &why);
+}
+
+void assembler_damage(struct assembler *as, struct process *process, uint64_t id)
+{
+	struct open_span *span = open_table_find(&as->table, process, id);
+
+	if (span && !span->ended)
+		span->damaged = true;
 }
 
 int assembler_feed(struct assembler *as, struct process *process, struct stream *stream,

@@ -51,6 +51,9 @@ int assembler_feed(struct assembler *as, struct process *process, struct stream 
 void assembler_exception(struct assembler *as, struct process *process, struct stream *stream,
 			 const struct record *last, struct bytes type, uint64_t now);
 
+/** A record of span @id makes no sense: who it was of is not whole, and nobody counts what it would have said. */
+void assembler_damage(struct assembler *as, struct process *process, uint64_t id);
+
 /** Finishes all spans of a process that has ended at @now (of CLOCK_MONOTONIC of the host). */
 void assembler_end(struct assembler *as, struct process *process, uint64_t now);
 

@@ -62,8 +62,12 @@ static void take_span_record(struct intake *intake, struct stream *stream, struc
 	if (!err)
 		err = assembler_feed(intake->assembler, stream->process, stream, record,
 				     intake->now, &why);
-	if (err == -EBADMSG)
-		intake_reject(intake, complaint, why, record->header.kind, offset);
+	if (err != -EBADMSG)
+		return;
+	intake_reject(intake, complaint, why, record->header.kind, offset);
+	if (record->header.kind == OTEL_RECORD_STATUS || record->header.kind == OTEL_RECORD_NAME ||
+	    record->header.kind == OTEL_RECORD_END)
+		assembler_damage(intake->assembler, stream->process, record->span_id);
 }
 
 /* If values that are not whole take too much, all of who holds the most are dropped. */
@@ -208,6 +212,8 @@ static uint64_t take_records(struct intake *intake, struct stream *stream,
 		if (begins_span(&record)) {
 			accounting_start(stream);
 			stream->process->books->counts[BOOK_MALFORMED]++;
+		} else {
+			assembler_damage(intake->assembler, stream->process, record.span_id);
 		}
 	}
 	return starts;
