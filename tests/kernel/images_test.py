@@ -21,6 +21,12 @@ def host(*arguments, **more):
     return run([build("host", libs=("-lpthread", "-ldl")), *arguments], **more)
 
 
+def attached_to(pid):
+    """How many files this agent is."""
+    done = subprocess.run([AGENT, "status", "--json", "--pid", str(pid)], capture_output=True, check=True)
+    return json.loads(done.stdout)[0]["images"]
+
+
 @test
 def what_the_kernel_had_no_room_to_report_is_looked_up():
     fresh = shutil.copy(build("family"), os.path.join(Seen.folder, "fresh"))
@@ -30,12 +36,27 @@ def what_the_kernel_had_no_room_to_report_is_looked_up():
     running.tell("x")
     running.line("ready")
     os.kill(running.pid, signal.SIGCONT)
-    agent = f"{AGENT} status --json --pid {running.pid}".split()
-    wait_until(lambda: json.loads(subprocess.run(agent, capture_output=True, check=True).stdout)[0]["images"] == 1,
-               "the program to be attached to")
+    wait_until(lambda: attached_to(running.pid) == 1, "the program to be attached to")
     running.tell("\n")
     equal(named(running.wait().spans, "late")[0].attributes["enabled"], True, "recorded")
     equal(running.err.count("could not report"), 1, "times that it is told")
+
+
+@test
+def who_loads_files_without_end_does_not_keep_others_from_being_attached_to():
+    copies = [shutil.copy(build("family"), os.path.join(Seen.folder, f"copy{i}")) for i in range(100)]
+    late = shutil.copy(build("family"), os.path.join(Seen.folder, "late"))
+    # 64 files, by that.
+    running = Run([build("hoard"), late, *copies], prefix=("prlimit", "--nofile=512:512", "--"))
+    running.line("hoards")
+    wait_until(lambda: "will not be until some are not" in running.err, "all that one may have")
+    n = attached_to(running.pid)
+    check(n < 64, f"{n} files are attached to")
+    running.tell("x")
+    running.line("ready")
+    wait_until(lambda: attached_to(running.pid) == n + 1, "the program to be attached to")
+    running.tell("\n")
+    equal(named(running.wait().spans, "late")[-1].attributes["enabled"], True, "recorded")
 
 
 def compilers():

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,7 +20,8 @@
  * mapped. */
 #define FILES_MAX 16384
 #define ATTACHED_MAX 1024
-#define OPEN_MAX_ 4096 /* then no more are attached to until some are gone */
+#define OPEN_MAX_ 4096	/* then no more are attached to until some are gone; or with few descriptors: */
+#define OPEN_FACTOR 8	/* so many for each file */
 #define BUCKETS 1024
 
 #define TICK_NS UINT64_C(1000000000)
@@ -43,6 +45,7 @@ struct file {
 	struct seen_as seen_as;
 	struct image image;
 	int fd;			   /* -1: it is not attached to */
+	uint32_t owner;		   /* who had it mapped first: a pid */
 	struct attached *attached; /* NULL: it has no note of ours */
 	int exceptions;		   /* exceptions_offer()'s */
 	bool mapped;
@@ -58,6 +61,7 @@ struct images {
 	struct list others;
 	size_t count;
 	size_t n_open;
+	size_t most_open;
 	size_t attached;   /* ever */
 	double longest_ms; /* that attaching took */
 	uint64_t refused;  /* offers of files that are not touched */
@@ -65,12 +69,22 @@ struct images {
 	bool full_logged;
 };
 
+static size_t most_open(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur / OPEN_FACTOR > OPEN_MAX_)
+		return OPEN_MAX_;
+	return limit.rlim_cur / OPEN_FACTOR;
+}
+
 struct images *images_new(struct capture *capture, struct mounts *mounts)
 {
 	struct images *images = calloc(1, sizeof(*images));
 
 	if (!images)
 		return NULL;
+	images->most_open = most_open();
 	images->capture = capture;
 	images->mounts = mounts;
 	list_init(&images->open);
@@ -185,25 +199,37 @@ static bool make_room(struct images *images)
 	return true;
 }
 
-static bool is_full(struct images *images)
+static size_t owned(const struct images *images, uint32_t pid)
 {
-	if (images->n_open < OPEN_MAX_)
+	size_t n = 0;
+
+	for (const struct list *it = images->open.next; it != &images->open; it = it->next)
+		n += list_entry(it, struct file, used)->owner == pid;
+	return n;
+}
+
+/* Beyond half of what there is room for, nobody may have brought more than are left for all others. */
+static bool is_full(struct images *images, uint32_t pid)
+{
+	size_t left = images->most_open > images->n_open ? images->most_open - images->n_open : 0;
+
+	if (left && (!pid || left > images->most_open / 2 || owned(images, pid) <= left))
 		return false;
 	if (!images->full_logged)
-		log_error(
-			"%zu files are attached to, and mapped: no more will be until some are not",
-			images->n_open);
+		log_error("%zu files are attached to, and mapped: those of process %u will not be until some are not",
+			  images->n_open, pid);
 	images->full_logged = true;
 	return true;
 }
 
 /* Takes over @fd if the file is attached to. NULL: no memory, or room. */
-static struct file *add(struct images *images, int fd, const struct stat *st, const char *name)
+static struct file *add(struct images *images, int fd, const struct stat *st, const struct mapping *mapping)
 {
+	const char *name = mapping->name;
 	struct file *file, **bucket;
 	bool wanted;
 
-	if (is_full(images) || !make_room(images))
+	if (is_full(images, mapping->pid) || !make_room(images))
 		return NULL;
 	file = calloc(1, sizeof(*file));
 	if (!file)
@@ -212,6 +238,7 @@ static struct file *add(struct images *images, int fd, const struct stat *st, co
 	file->inode = st->st_ino;
 	file->size = st->st_size;
 	file->modified = st->st_mtim;
+	file->owner = mapping->pid;
 	file->attached = attach(images, fd, name, &file->image);
 	if (file->attached) {
 		images->attached++;
@@ -255,7 +282,7 @@ const struct image *images_offer(struct images *images, const struct mapping *ma
 	if (file)
 		list_move(file->fd >= 0 ? &images->open : &images->others, &file->used);
 	else
-		file = add(images, fd, &st, mapping->name);
+		file = add(images, fd, &st, mapping);
 	if (!file || file->fd != fd)
 		close(fd);
 	if (!file)
@@ -310,7 +337,7 @@ void images_tick(struct images *images, uint64_t now)
 	if (now < images->next_tick)
 		return;
 	images->next_tick = now + TICK_NS;
-	if (images->n_open < OPEN_MAX_)
+	if (images->n_open < images->most_open / 2)
 		images->full_logged = false;
 	for (struct list *it = images->open.next; it != &images->open; it = it->next)
 		candidates += is_candidate(images, list_entry(it, struct file, used));
