@@ -17,6 +17,7 @@ struct {
 	__type(value, struct loss_note);
 } losses SEC(".maps");
 volatile __u32 losses_read;    /* how often the agent has */
+volatile __u32 losses_noted;   /* since then */
 volatile __u64 losses_unknown; /* spans lost in flushes that did not fit into `losses` */
 
 /* May the process have one more stream in `losses`? */
@@ -127,6 +128,7 @@ static __noinline int count_loss(const struct process_id *process, const struct 
 	note.dropped_starts = tally.dropped_starts;
 	if (bpf_map_update_elem(&losses, &key, &note, BPF_ANY))
 		__sync_fetch_and_add(&losses_unknown, spans);
+	losses_noted = 1; /* behind it: who sees this finds the note */
 	return 0;
 }
 

@@ -104,7 +104,8 @@ void agent_tick(struct agent *agent)
 {
 	uint64_t now = clock_now();
 
-	capture_losses(agent->capture, agent_lost, agent);
+	if (capture_noted_losses(agent->capture))
+		capture_losses(agent->capture, agent_lost, agent);
 	intake_tick(agent->intake, now);
 	images_tick(agent->images, now);
 	agent_find_missed(agent, now);

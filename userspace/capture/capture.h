@@ -134,6 +134,13 @@ uint64_t capture_consumed(const struct capture *capture);
 int capture_nap(struct capture *capture, bool busy);
 
 /**
+ * Has capture_losses() anything to tell? Asking costs nothing, while looking takes time in which kernels
+ * before 6.16 that preempt it run no other programs on this processor, those that read the memory of the dying among
+ * them. What is noted at this moment may be seen at the next call only.
+ */
+bool capture_noted_losses(const struct capture *capture);
+
+/**
  * Calls @lost for every stream that BPF lost something of since the last call, once all that was in the
  * ring by then has been read. True: it has not, yet, or there may be more: call again once it has.
  */

@@ -212,7 +212,9 @@ int capture_start(struct capture *capture)
 
 	if (err)
 		return err;
-	if (!capture->took_over) {
+	if (capture->took_over) {
+		bpf->bss->losses_noted = 1; /* what the agent before us has left there */
+	} else {
 		attach_ends(bpf);
 		if (capture->pin)
 			err = capture_pin_put(capture->pin, bpf->skeleton, bpf->progs.capture_flush,

@@ -40,6 +40,8 @@ static void take_notes(struct capture *capture)
 	int fd = bpf_map__fd(capture->bpf->maps.losses), err = 0;
 	uint32_t bucket, *after = NULL, taken;
 
+	capture->bpf->bss->losses_noted = 0;
+	__sync_synchronize();
 	capture->bpf->bss->losses_read++;
 	/* What does not fit into our memory stays there. */
 	while ((losses->n < losses->room && err != -ENOSPC) || make_room(losses)) {
@@ -53,6 +55,11 @@ static void take_notes(struct capture *capture)
 			return;
 		after = &bucket;
 	}
+}
+
+bool capture_noted_losses(const struct capture *capture)
+{
+	return capture->losses.n || capture->bpf->bss->losses_noted;
 }
 
 bool capture_losses(struct capture *capture,
