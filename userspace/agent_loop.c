@@ -106,6 +106,7 @@ void agent_tick(struct agent *agent)
 
 	if (capture_noted_losses(agent->capture))
 		capture_losses(agent->capture, agent_lost, agent);
+	intake_expect_losses(agent->intake, capture_noted_losses(agent->capture));
 	intake_tick(agent->intake, now);
 	images_tick(agent->images, now);
 	agent_find_missed(agent, now);

@@ -377,6 +377,28 @@ static void a_span_whose_beginning_lost_a_piece_is_lost_for_the_reason_of_that(v
 	assert_int_equal(counted().books[BOOK_MALFORMED], 0);
 }
 
+static void who_has_ended_is_kept_as_long_as_notes_of_what_it_lost_are_on_their_way(void **state)
+{
+	struct event_exit exit = {0};
+
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_flush(&one, intake);
+	producer_start(&one, SPAN + 1, "lost", NULL);
+	producer_lose(&one, LOSS_RING_FULL);
+	producer_life(&one, intake, EVENT_EXIT, &exit, sizeof(exit));
+	intake_expect_losses(intake, true);
+	intake_tick(intake, NOW + 10 * SECOND);
+	producer_tell(&one, intake);
+	assert_int_equal(counted().books[BOOK_STARTED], 2);
+	assert_int_equal(counted().books[BOOK_RING_FULL], 1);
+	assert_int_equal(intake_ledger(intake)->n_lossy, 0);
+	intake_expect_losses(intake, false);
+	collected_free(&out);
+	intake_tick(intake, NOW + 10 * SECOND);
+	assert_int_equal(intake_ledger(intake)->n_lossy, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +409,7 @@ int main(void)
 		TEST(a_span_more_than_was_announced_is_a_contradiction),
 		TEST(books_of_the_dead_are_in_the_sum),
 		TEST(books_wait_for_the_exporters),
+		TEST(who_has_ended_is_kept_as_long_as_notes_of_what_it_lost_are_on_their_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

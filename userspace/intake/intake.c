@@ -119,6 +119,11 @@ void intake_lost(struct intake *intake, const struct loss_key *key, const struct
 	accounting_note(stream, note);
 }
 
+void intake_expect_losses(struct intake *intake, bool expected)
+{
+	intake->losses_expected = expected;
+}
+
 bool intake_vanished(struct intake *intake, const struct process_id *id)
 {
 	/* Whichever program it executed last. */

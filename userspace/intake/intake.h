@@ -40,6 +40,9 @@ int intake_skip(struct intake *intake, const void *event, size_t size);
  */
 void intake_lost(struct intake *intake, const struct loss_key *key, const struct loss_note *note);
 
+/** Are notes for intake_lost() on their way? Until they have come, they may be of processes that have ended. */
+void intake_expect_losses(struct intake *intake, bool expected);
+
 /**
  * No EXIT will come for @process, of which only pid and start_time count: if it has not ended here,
  * it does so now, and it is counted. Returns whether that was so.

@@ -49,7 +49,7 @@ void intake_forget_ended(struct intake *intake)
 	while (!list_empty(&all->ended)) {
 		struct process *it = list_entry(all->ended.next, struct process, order);
 
-		if (it->ended_at + ENDED_NS > intake->now && all->n < PROCESSES_MAX &&
+		if ((it->ended_at + ENDED_NS > intake->now || intake->losses_expected) && all->n < PROCESSES_MAX &&
 		    all->n - all->n_living <= PROCESSES_ENDED_MAX)
 			return;
 		process_remove(all, it);

@@ -28,6 +28,7 @@ struct intake {
 	uint64_t complaints;
 	uint64_t complaints_at;
 	bool skip;
+	bool losses_expected;
 };
 
 /* What is wrong with a flush, to be said once it is done with. */
