@@ -34,11 +34,13 @@ static int find_in(const char *text, size_t most, uint64_t id, uint32_t major, u
 		   struct mount *out)
 {
 	FILE *list = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+	size_t read;
 	int err;
 
 	assert_non_null(list);
-	err = mounts_find(list, most, id, major, minor, out);
+	err = mounts_find(list, most, id, major, minor, out, &read);
 	fclose(list);
+	assert_true(read && read <= strlen(text));
 	return err;
 }
 
@@ -125,6 +127,15 @@ static int open_by_name(struct mounts *mounts, const char *name)
 	return fd < 0 ? fd : 0;
 }
 
+static void a_list_that_is_short_is_asked_again_however_long_that_took(void **state)
+{
+	(void)state;
+	/* An agent that waits for a processor attaches to what is started meanwhile. */
+	assert_false(mounts_is_long(5000, UINT64_C(3000000000)));
+	assert_false(mounts_is_long((size_t)4 << 20, 1000000));
+	assert_true(mounts_is_long((size_t)4 << 20, 50000000));
+}
+
 static void regular_files_are_opened_and_nothing_else(void **state)
 {
 	struct mounts *mounts = mounts_new();
@@ -189,6 +200,7 @@ int main(void)
 		cmocka_unit_test(a_file_system_is_found_by_its_device),
 		cmocka_unit_test(what_is_not_in_the_list_is_not_found),
 		cmocka_unit_test(no_more_is_read_of_a_list_than_is_allowed),
+		cmocka_unit_test(a_list_that_is_short_is_asked_again_however_long_that_took),
 		cmocka_unit_test(regular_files_are_opened_and_nothing_else),
 		cmocka_unit_test(a_file_that_is_in_memory_only_is_opened_by_its_mapping),
 	};

@@ -25,8 +25,12 @@
 #define OURS_MAX ((size_t)16 << 20)
 #define THEIRS_MAX ((size_t)4 << 20)
 
-/* A namespace whose list takes longer to read is asked for a twentieth of the time. */
+/*
+ * A namespace whose list takes longer to read is asked for a twentieth of the time. A short list that takes long is
+ * none of these: then we had no processor for so long.
+ */
 #define LONG_NS UINT64_C(5000000)
+#define LONG_BYTES ((size_t)64 << 10)
 #define LONG_FACTOR 20
 #define LONG_MAX_ 16 /* of so many that is remembered */
 
@@ -131,27 +135,33 @@ static bool parse(char *line, uint64_t id, uint32_t major, uint32_t minor, struc
 }
 
 int mounts_find(FILE *list, size_t most, uint64_t id, uint32_t major, uint32_t minor,
-		struct mount *out)
+		struct mount *out, size_t *read)
 {
 	char *line = NULL;
-	size_t room = 0, read = 0;
+	size_t room = 0;
 	ssize_t size;
 	int err = -ENOENT;
 
+	*read = 0;
 	while (err == -ENOENT && (size = getline(&line, &room, list)) > 0) {
-		read += (size_t)size;
+		*read += (size_t)size;
 		if (parse(line, id, major, minor, out))
 			err = 0;
-		else if (read > most)
+		else if (*read > most)
 			err = -E2BIG;
 	}
 	free(line);
 	return err;
 }
 
+bool mounts_is_long(size_t read, uint64_t took_ns)
+{
+	return read > LONG_BYTES && took_ns > LONG_NS;
+}
+
 /* By @id if it is not 0, else by device. @process: "self", or a pid. */
-static int find(const char *process, size_t most, uint64_t id, uint32_t major, uint32_t minor,
-		struct mount *out)
+static int find_in(const char *process, size_t most, uint64_t id, uint32_t major, uint32_t minor,
+		   struct mount *out, size_t *read)
 {
 	char path[64];
 	FILE *list;
@@ -161,9 +171,16 @@ static int find(const char *process, size_t most, uint64_t id, uint32_t major, u
 	list = fopen(path, "re");
 	if (!list)
 		return -errno;
-	err = mounts_find(list, most, id, major, minor, out);
+	err = mounts_find(list, most, id, major, minor, out, read);
 	fclose(list);
 	return err;
+}
+
+static int find_ours(uint64_t id, uint32_t major, uint32_t minor, struct mount *out)
+{
+	size_t read = 0;
+
+	return find_in("self", OURS_MAX, id, major, minor, out, &read);
 }
 
 /* ---- Namespaces ---- */
@@ -224,15 +241,16 @@ static int find_theirs(struct mounts *mounts, uint32_t pid, uint64_t id, uint32_
 		       uint32_t minor, struct mount *out)
 {
 	uint64_t namespace = mount_namespace(pid), began = clock_now(), took;
+	size_t read = 0;
 	char process[16];
 	int err;
 
 	if (namespace && is_slow(mounts, namespace, began))
 		return -EAGAIN;
 	snprintf(process, sizeof(process), "%" PRIu32, pid);
-	err = find(process, THEIRS_MAX, id, major, minor, out);
+	err = find_in(process, THEIRS_MAX, id, major, minor, out, &read);
 	took = clock_now() - began;
-	if (took > LONG_NS)
+	if (mounts_is_long(read, took))
 		mounts->slow[mounts->n_slow++ % LONG_MAX_] =
 			(struct slow){namespace, began + (LONG_FACTOR + 1) * took};
 	return err;
@@ -306,11 +324,11 @@ static int judge(struct mounts *mounts, uint32_t pid, int fd, uint32_t major, ui
 	if (err == -EAGAIN)
 		return err;
 	if (err && id)
-		err = find("self", OURS_MAX, id, 0, 0, mount);
+		err = find_ours(id, 0, 0, mount);
 	/* Not in the list are what a process has left by chroot(2), and what nobody has mounted any
 	 * more. */
 	if (err)
-		err = find("self", OURS_MAX, 0, major, minor, mount);
+		err = find_ours(0, major, minor, mount);
 	if (err && pid)
 		err = find_theirs(mounts, pid, 0, major, minor, mount);
 	if (err && mounts->memory && makedev(major, minor) == mounts->memory)
@@ -326,7 +344,7 @@ static int judge(struct mounts *mounts, uint32_t pid, int fd, uint32_t major, ui
 	if (!pid || is_namespace_ours(pid))
 		return 0;
 	/* What we see, too, was not mounted in there. */
-	if (find("self", OURS_MAX, 0, mount->major, mount->minor, &ours) || is_users(&ours))
+	if (find_ours(0, mount->major, mount->minor, &ours) || is_users(&ours))
 		return -EREMOTE;
 	return 0;
 }

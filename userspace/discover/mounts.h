@@ -48,9 +48,12 @@ struct mount {
 
 /**
  * Finds the mount @id, or, if that is 0, one of the device, in a list of which no more than @most
- * bytes are read. Returns 0; -ENOENT: it is not in the list; -E2BIG: nor in what was read.
+ * bytes are read; *@read: how many were. Returns 0; -ENOENT: it is not in the list; -E2BIG: nor in what was read.
  */
 int mounts_find(FILE *list, size_t most, uint64_t id, uint32_t major, uint32_t minor,
-		struct mount *out);
+		struct mount *out, size_t *read);
+
+/** Is reading so much in such a time a reason to read less often? */
+bool mounts_is_long(size_t read, uint64_t took_ns);
 
 #endif
