@@ -4,14 +4,52 @@
  * capture.bpf.c.
  *
  * The agent loads what fits the kernel: on_exit_with_memory where the process's memory is still there
- * at sched_process_exit (6.16), else on_exit and, before it, on_dying or on_fatal_signal; and one of
- * on_prepare_exec (6.11) and on_begin_exec. What is read twice is known by its position.
+ * at sched_process_exit (6.16), else on_exit and, before it, on_dying and on_dying_again, or on_fatal_signal; and
+ * on_prepare_exec (6.11), or on_begin_exec and on_begin_exec_again. What is read twice is known by its position.
+ *
+ * Programs of kprobes are skipped, and not even counted, on a processor whose last task was preempted while it asked
+ * for something of a map, whoever's. Those of fentry are not, but when they have been preempted themselves. So both
+ * are there.
  */
 #ifndef OTEL_BPF_DEATH_H
 #define OTEL_BPF_DEATH_H
 
 #include "lives.bpf.h"
 #include "walk.bpf.h"
+
+volatile __u32 deaths_are_read; /* on_dying or on_dying_again is there */
+volatile __u64 deaths_unread;	 /* threads whose memory was not read */
+
+/* Threads from when their memory is read until nothing else can come: their thread ids, and when they started. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u64);
+} dying SEC(".maps");
+
+/* False: it was before. */
+static __always_inline bool begins_to_die(struct task_struct *task)
+{
+	__u32 thread = (__u32)task->pid;
+	__u64 start = task->start_boottime, *before = bpf_map_lookup_elem(&dying, &thread);
+
+	if (before && *before == start)
+		return false;
+	bpf_map_update_elem(&dying, &thread, &start, BPF_ANY);
+	return true;
+}
+
+static __always_inline bool began_to_die(struct task_struct *task)
+{
+	__u32 thread = (__u32)task->pid;
+	__u64 *start = bpf_map_lookup_elem(&dying, &thread);
+	bool began = start && *start == task->start_boottime;
+
+	if (start)
+		bpf_map_delete_elem(&dying, &thread);
+	return began;
+}
 
 /* @last: of the threads; @counts: is an entry that is missing a fork that nobody saw? */
 static __always_inline int exited(struct task_struct *task, bool memory, bool last, bool counts)
@@ -66,12 +104,21 @@ static __always_inline int exited(struct task_struct *task, bool memory, bool la
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
+	bool began = began_to_die(task);
+	struct process_id id = {};
+	struct followed *process;
+
+	identify(task, &id);
+	process = find(&id);
+	if (process && !began && deaths_are_read && process->announced == id.execs + 1)
+		__sync_fetch_and_add(&deaths_unread, 1);
 	return exited(task, false, !BPF_CORE_READ(task, signal, live.counter), false);
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit_again, struct task_struct *task)
 {
+	(void)began_to_die(task);
 	return exited(task, false, !BPF_CORE_READ(task, signal, live.counter), false);
 }
 
@@ -102,12 +149,25 @@ static __always_inline int take_of_current(__u64 owner, __u64 running)
 }
 
 /* Each dying thread hands over its own buffers: who is the last one cannot be known yet. */
+static __always_inline int dies(void)
+{
+	__u64 owner = thread_pointer();
+	struct process_id id = {};
+
+	identify_current(&id);
+	return find(&id) && begins_to_die(bpf_get_current_task_btf()) && owner ? take_of_current(owner, 0) : 0;
+}
+
 SEC("kprobe/do_exit")
 int on_dying(struct pt_regs *ctx)
 {
-	__u64 owner = thread_pointer();
+	return dies();
+}
 
-	return owner ? take_of_current(owner, 0) : 0;
+SEC("fentry/do_exit")
+int BPF_PROG(on_dying_again)
+{
+	return dies();
 }
 
 /*
@@ -160,11 +220,39 @@ int BPF_PROG(on_prepare_exec_again, struct task_struct *task)
 	return prepare_exec();
 }
 
-/* If this one fails after all, the process goes on, and hands over again what was taken here. */
+/*
+ * If this one fails after all, the process goes on, and hands over again what was taken here. @again: the program that
+ * runs behind the other one.
+ */
+static __always_inline int begin_exec(bool again)
+{
+	__u32 thread = (__u32)bpf_get_current_pid_tgid();
+	struct process_id id = {};
+	struct followed *process;
+
+	identify_current(&id);
+	process = find(&id);
+	if (!process)
+		return 0;
+	if (again && process->executing == thread) {
+		process->executing = 0;
+		return 0;
+	}
+	process->executing = again ? 0 : thread;
+	process->prepared = id.execs + 1;
+	return take_of_current(0, thread_pointer());
+}
+
 SEC("kprobe/begin_new_exec")
 int on_begin_exec(struct pt_regs *ctx)
 {
-	return take_of_current(0, thread_pointer());
+	return begin_exec(false);
+}
+
+SEC("fentry/begin_new_exec")
+int BPF_PROG(on_begin_exec_again)
+{
+	return begin_exec(true);
 }
 
 #endif

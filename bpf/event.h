@@ -114,6 +114,7 @@ struct followed {
 	otel_u32 announced; /* 1 + the exec whose anchor the agent has been sent */
 	otel_u32 executed; /* 1 + the exec that the agent has been told of */
 	otel_u32 prepared; /* 1 + the exec whose memory was read because another was to follow */
+	otel_u32 executing; /* the thread for which on_begin_exec has done that, and on_begin_exec_again will not */
 	/* The process has ended, and the ring had no room to say so. */
 	otel_u32 ended;
 	otel_u32 execs;
@@ -122,6 +123,7 @@ struct followed {
 	/* How many streams it has in the map `losses`, and which reading of that is meant. */
 	otel_u32 noted;
 	otel_u32 noted_at;
+	otel_u32 reserved;
 };
 
 /* Why something that a process handed over did not reach the ring. */

@@ -24,16 +24,7 @@ static __always_inline void identify(struct task_struct *task, struct process_id
 
 static __always_inline void identify_current(struct process_id *out)
 {
-	/* 5.11; what it returns may be read without a helper. */
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-		identify(bpf_get_current_task_btf(), out);
-	} else {
-		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-		out->pid = (__u32)BPF_CORE_READ(task, tgid);
-		out->execs = BPF_CORE_READ(task, self_exec_id);
-		out->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
-	}
+	identify(bpf_get_current_task_btf(), out);
 }
 
 /*

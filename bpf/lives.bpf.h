@@ -9,7 +9,7 @@
 #include "ring.bpf.h"
 
 volatile __u64 not_followed;   /* processes that did not fit into the map */
-volatile __u32 execs_are_read; /* on_prepare_exec is there */
+volatile __u32 execs_are_read; /* on_prepare_exec or on_begin_exec is there */
 volatile __u64 forks_unseen;   /* children of followed processes that were not followed */
 volatile __u64 execs_unread;   /* execs before which nothing was read */
 volatile __u64 lives_lost;     /* forks and execs that did not fit into the ring */

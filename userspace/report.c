@@ -55,6 +55,9 @@ static void say_faults(const struct overview *overview)
 		  "numbers",
 		  "processes executed something unseen: what they held then is lost, and not in "
 		  "these numbers");
+	say_fault(faults->deaths_unread,
+		  "thread ended unseen: what it held then is lost, and not in these numbers",
+		  "threads ended unseen: what they held then is lost, and not in these numbers");
 	say_fault(faults->lives_lost,
 		  "fork or exec was not told because the ring was full (see --ring-size)",
 		  "forks and execs were not told because the ring was full (see --ring-size)");

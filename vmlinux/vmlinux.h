@@ -51,11 +51,6 @@ enum {
 	BPF_F_MMAPABLE = 1024,
 };
 
-/* Helpers that not all kernels have: only whether the running one knows the name is asked. */
-enum bpf_func_id {
-	BPF_FUNC_get_current_task_btf = 158,
-};
-
 /* The context of an uprobe: not relocated, its layout is the kernel's ABI. */
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {

@@ -156,6 +156,7 @@ struct capture_faults {
 	uint64_t lives_lost;	 /* forks and execs that did not fit into the ring */
 	uint64_t forks_unseen;	 /* children that no program saw before they executed something or ended */
 	uint64_t execs_unread;	 /* what the process held then was not read */
+	uint64_t deaths_unread;	 /* threads whose buffers were not read at their end */
 };
 void capture_faults(struct capture *capture, struct capture_faults *out);
 

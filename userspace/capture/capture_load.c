@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "attachments.h"
@@ -70,6 +71,7 @@ void capture_explain(int err)
 	uint64_t capabilities = effective_capabilities();
 	char line[256];
 	bool admin = capabilities >> CAP_SYS_ADMIN_BIT & 1;
+	struct utsname kernel = {0};
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		log_error("this kernel has no type information: /sys/kernel/btf/vmlinux is missing; "
@@ -79,6 +81,9 @@ void capture_explain(int err)
 			  "setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep otel-bpf",
 			  capabilities >> CAP_BPF_BIT & 1 ? "" : " CAP_BPF",
 			  capabilities >> CAP_PERFMON_BIT & 1 ? "" : " CAP_PERFMON");
+	else if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 0 &&
+		 !uname(&kernel)) /* of 5.15; what else we need came before */
+		log_error("this kernel (%s) is too old: otel-bpf needs Linux 5.15 or newer", kernel.release);
 	else if (strstr(read_line("/sys/kernel/security/lockdown", line, sizeof(line)),
 			"[confidentiality]"))
 		log_error("cannot load BPF programs: the kernel is locked down ([confidentiality] in "
@@ -106,6 +111,11 @@ static unsigned tracepoint_arguments(struct btf *btf, const char *tracepoint)
 	return type && btf_is_func_proto(type) ? btf_vlen(type) - 1u : 0; /* the first is a void * */
 }
 
+static bool has_function(const struct btf *btf, const char *name)
+{
+	return btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
 /* Takes what the kernel has for processes that die or start another program. */
 static void choose_ends(struct capture_bpf *bpf)
 {
@@ -113,31 +123,32 @@ static void choose_ends(struct capture_bpf *bpf)
 	/* 6.16 moved it to before the memory is gone, and gave it a second argument. */
 	bool memory_at_exit = tracepoint_arguments(btf, "sched_process_exit") >= 2;
 	bool prepare_exec = tracepoint_arguments(btf, "sched_prepare_exec") > 0;
-	/* Of 5.13; without it there is no way through the threads. */
-	bool loops = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_for_each_map_elem, NULL) == 1;
 	const struct {
 		struct bpf_program *program;
 		bool wanted;
 	} choices[] = {
-		{bpf->progs.on_exit_with_memory, memory_at_exit && loops},
-		{bpf->progs.on_exit_with_memory_again, memory_at_exit && loops},
-		{bpf->progs.on_exit, !(memory_at_exit && loops)},
-		{bpf->progs.on_exit_again, !(memory_at_exit && loops)},
-		{bpf->progs.on_dying, !memory_at_exit && loops},
-		{bpf->progs.on_fatal_signal,
-		 !memory_at_exit && loops && tracepoint_arguments(btf, "signal_deliver") == 3},
-		{bpf->progs.on_prepare_exec, prepare_exec && loops},
-		{bpf->progs.on_prepare_exec_again, prepare_exec && loops},
-		{bpf->progs.on_begin_exec, !prepare_exec && loops},
+		{bpf->progs.on_exit_with_memory, memory_at_exit},
+		{bpf->progs.on_exit_with_memory_again, memory_at_exit},
+		{bpf->progs.on_exit, !memory_at_exit},
+		{bpf->progs.on_exit_again, !memory_at_exit},
+		{bpf->progs.on_dying, !memory_at_exit},
+		{bpf->progs.on_dying_again, !memory_at_exit && has_function(btf, "do_exit")},
+		{bpf->progs.on_fatal_signal, !memory_at_exit && tracepoint_arguments(btf, "signal_deliver") == 3},
+		{bpf->progs.on_prepare_exec, prepare_exec},
+		{bpf->progs.on_prepare_exec_again, prepare_exec},
+		{bpf->progs.on_begin_exec, !prepare_exec},
+		{bpf->progs.on_begin_exec_again, !prepare_exec && has_function(btf, "begin_new_exec")},
 	};
 
 	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++)
 		bpf_program__set_autoload(choices[i].program, choices[i].wanted);
-	bpf->bss->execs_are_read = prepare_exec && loops;
+	bpf->bss->execs_are_read = prepare_exec;
 	/* attach_ends() */
 	bpf_program__set_autoattach(bpf->progs.on_dying, false);
+	bpf_program__set_autoattach(bpf->progs.on_dying_again, false);
 	bpf_program__set_autoattach(bpf->progs.on_fatal_signal, false);
 	bpf_program__set_autoattach(bpf->progs.on_begin_exec, false);
+	bpf_program__set_autoattach(bpf->progs.on_begin_exec_again, false);
 	btf__free(btf);
 }
 
@@ -147,19 +158,36 @@ static bool attach_if_loaded(struct bpf_program *program, struct bpf_link **link
 	return *link;
 }
 
-/* What a kernel may refuse: it may have no kprobes, or not for us. */
+/* At least one of two; the first one runs before the second. */
+static bool attach_either(struct bpf_program *first, struct bpf_link **first_link, struct bpf_program *second,
+			  struct bpf_link **second_link)
+{
+	bool one = attach_if_loaded(first, first_link);
+
+	return attach_if_loaded(second, second_link) || one;
+}
+
+/* What a kernel may refuse: it may have neither kprobes nor fentry, or not for us. */
 static void attach_ends(struct capture_bpf *bpf)
 {
+	bool ends = !bpf_program__autoload(bpf->progs.on_exit_with_memory) &&
+		    attach_either(bpf->progs.on_dying, &bpf->links.on_dying, bpf->progs.on_dying_again,
+				  &bpf->links.on_dying_again);
+	bool execs = !bpf_program__autoload(bpf->progs.on_prepare_exec) &&
+		     attach_either(bpf->progs.on_begin_exec, &bpf->links.on_begin_exec, bpf->progs.on_begin_exec_again,
+				   &bpf->links.on_begin_exec_again);
+
+	bpf->bss->deaths_are_read = ends;
+	bpf->bss->execs_are_read |= execs;
 	if (bpf_program__autoload(bpf->progs.on_exit_with_memory))
 		log_debug("memory at death: by sched_process_exit");
-	else if (attach_if_loaded(bpf->progs.on_dying, &bpf->links.on_dying))
+	else if (ends)
 		log_debug("memory at death: by do_exit");
 	else if (attach_if_loaded(bpf->progs.on_fatal_signal, &bpf->links.on_fatal_signal))
 		log_debug("memory at death: of signals, by signal_deliver");
 	else
 		log_debug("memory at death: this kernel does not let us read it");
-	if (!bpf_program__autoload(bpf->progs.on_prepare_exec) &&
-	    !attach_if_loaded(bpf->progs.on_begin_exec, &bpf->links.on_begin_exec))
+	if (!bpf->bss->execs_are_read)
 		log_debug("memory at exec: this kernel does not let us read it");
 }
 

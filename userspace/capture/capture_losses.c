@@ -125,5 +125,6 @@ void capture_faults(struct capture *capture, struct capture_faults *out)
 	out->probes_missed = skipped_runs(capture->program);
 	out->forks_unseen = bpf->bss->forks_unseen;
 	out->execs_unread = bpf->bss->execs_unread;
+	out->deaths_unread = bpf->bss->deaths_unread;
 	say_skipped(bpf);
 }
