@@ -182,10 +182,10 @@ flap: test-deps ## A receiver that goes up and down for a minute; no span may be
 	$(Q)$(SUDO) $$(tests/interop/python_env.sh) tests/interop/flap.py --seconds 60 --rate 10000 $(BUILD)
 
 .PHONY: kernels
-kernels: test-deps ## Try the agent on other kernels in virtual machines (minutes)
+kernels: test-deps ## Try the agent on other kernels (KERNELS="6.1 ./bzImage") in virtual machines (minutes)
 	$(Q)deploy/install-packages.sh $(call packages,tests/vm/packages.txt)
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)BUILD=$(BUILD) tests/vm/run.sh
+	$(Q)BUILD=$(BUILD) tests/vm/run.sh $(KERNELS)
 
 SOAK_SECONDS ?= 3600
 .PHONY: soak

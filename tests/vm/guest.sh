@@ -12,6 +12,7 @@ mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs -o size=90% tmpfs /tmp
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t bpf bpf /sys/fs/bpf
 ip link set lo up
 ulimit -l unlimited
 ulimit -c 0
@@ -56,6 +57,62 @@ digest() {
 	rm -f "$1.jsonl"
 }
 
+# await WORD FILE: waits for a line that begins with it.
+await() {
+	for _ in $(seq 600); do
+		grep -q "^$1" "$2" && return
+		usleep 100000
+	done
+	echo "$2 never said $1" >&2
+	return 1
+}
+
+# An agent with --pin that has taken over, or has taken up what runs already: pins NAME [OPTION...]
+pins() {
+	name=$1
+	shift
+	/otel-bpf/otel-bpf attach --pin -e "otlp_file=/tmp/out/$name.jsonl" "$@" >"$name.out" 2>"$name.err" &
+	agent=$!
+	# What it says once it records.
+	await 'otel-bpf: .* recorded' "$name.err"
+}
+
+# restarts NAME SIGNAL: agents that end by it follow one another while four threads make spans.
+restarts() {
+	mkfifo "$1.say"
+	/otel-bpf/serve 4 <"$1.say" >"$1.answers" 2>&1 &
+	program=$!
+	exec 3>"$1.say"
+	await ready "$1.answers"
+	pins "$1.0" --ring-size 64M -p $program
+	echo open across >&3
+	await opened "$1.answers"
+	echo work 5000 >&3
+	for n in 1 2 3; do
+		# Not before it has something to lose.
+		await . "$1.$((n - 1)).jsonl"
+		kill "-$2" $agent
+		wait $agent
+		pins "$1.$n"
+	done
+	echo rest >&3
+	await recorded "$1.answers"
+	echo close >&3
+	await closed "$1.answers"
+	kill -TERM $agent
+	wait $agent
+	exec 3>&-
+	wait $program
+	/otel-bpf/otel-bpf detach --pin -e "otlp_file=/tmp/out/$1.last.jsonl" >"$1.last.out" 2>"$1.last.err"
+	echo $? >"$1.status"
+	ls /sys/fs/bpf/otel-bpf >"$1.left" 2>/dev/null
+	cat "$1".*.jsonl | grep -o '"spanId":"[0-9a-f]*"' | sort | uniq -c |
+		awk '{ spans += $1; ids++ } END { print spans + 0 }
+			END { print ids + 0 }' >"$1.spans"
+	cat "$1".*.err >"$1.errors"
+	rm -f "$1".*.jsonl
+}
+
 /otel-bpf/smoke site >site.out 2>&1
 for check in $(sed -n 's/.*vm\.checks=\([a-z_,]*\).*/\1/p' /proc/cmdline | tr , ' '); do
 	echo "check $check" >/dev/console
@@ -76,9 +133,27 @@ for check in $(sed -n 's/.*vm\.checks=\([a-z_,]*\).*/\1/p' /proc/cmdline | tr , 
 		options="--ring-size 64M"
 		mkdir -p /tmp/chaos
 		CHAOS_SLOW=8 under chaos /otel-bpf/chaos drive /tmp/chaos "$(date +%N)" all "$(sed -n 's/.*vm\.lives=\([0-9]*\).*/\1/p' /proc/cmdline)"
-		/otel-bpf/chaos_check /tmp/chaos/truth chaos.jsonl >chaos.check 2>&1
-		rm -rf /tmp/chaos chaos.jsonl
+		/otel-bpf/chaos_check /tmp/chaos/truth chaos.jsonl >chaos.check 2>&1 && rm -f chaos.jsonl
+		rm -rf /tmp/chaos
 		options=
+		;;
+	books) # three processes, and a ring for a small part of what they start
+		before=$options
+		options="--ring-size 64K"
+		under books /otel-bpf/barrel 3 4 5000
+		options=$before
+		awk -v RS='"resource":' '{
+			if (match($0, /"process.pid","value":."intValue":"[0-9]+/)) {
+				pid = substr($0, RSTART, RLENGTH)
+				sub(/.*"/, "", pid)
+				spans[pid] += gsub(/"spanId":/, "")
+			}
+		} END { for (pid in spans) print pid, spans[pid] }' books.jsonl >books.arrived
+		rm -f books.jsonl
+		;;
+	restart)
+		restarts ordered TERM
+		restarts killed KILL
 		;;
 	death) for how in kill abort _exit; do under "death_$how" /otel-bpf/smoke death $how; done ;;
 	detach)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # run.sh [KERNEL...]: boots Debian's kernels in virtual machines (software emulation: no KVM needed, no
 # root), runs a smoke suite of the agent in each, and prints a line per kernel and check. A kernel is a
-# series (6.1) or a release (6.1.0-56-cloud-amd64). Downloads are kept in
+# series (6.1), a release (6.1.0-56-cloud-amd64), or the path of an image (./bzImage). Downloads are kept in
 # ${XDG_CACHE_HOME:-$HOME/.cache}/otel-bpf-tests; the last runs' outputs and consoles in build/tests/vm.
 # JOBS=N machines at a time (2), each with LIVES=N lives of the chaos test (200).
 set -u
@@ -42,7 +42,7 @@ make_initramfs() {
 	ln -s busybox "$root/bin/sh"
 	cp $here/guest.sh "$root/init"
 	cp "$build/otel-bpf" "$build/examples/kitchen" "$root/otel-bpf/"
-	for program in $here/programs/smoke tests/kernel/programs/chaos tests/kernel/programs/chaos_check; do
+	for program in $here/programs/smoke tests/kernel/programs/{barrel,chaos,chaos_check,serve}; do
 		${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Iusdt -o "$root/otel-bpf/${program##*/}" \
 			$program.c -lpthread || return 1
 	done
@@ -63,30 +63,36 @@ boot() {
 	timeout 600 nice -n 10 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nodefaults \
 		-no-user-config -display none -no-reboot -serial "file:$2/console" \
 		-serial "file:$2/archive" -kernel "$1" -initrd "$out/initramfs" \
-		-append "console=ttyS0 panic=-1 quiet vm.checks=$3 vm.lives=$lives ${4:-}" </dev/null 2>"$2/qemu"
+		-append "console=ttyS0 panic=-1 quiet no_timer_check vm.checks=$3 vm.lives=$lives ${4:-}" </dev/null 2>"$2/qemu"
 	tar -x -z -f "$2/archive" -C "$2" 2>/dev/null && rm "$2/archive"
 }
 
 # one KERNEL IMAGE: the whole suite, and the result as check.py says it.
 one() {
-	boot "$2" "$out/$1" kitchen,load,family,death,detach,chaos
+	boot "$2" "$out/$1" kitchen,load,books,family,death,detach,restart,chaos
 	# A second time: on preemptible kernels BPF programs of uprobes interrupt each other.
-	boot "$2" "$out/$1-preempt" preempt,chaos preempt=full
+	boot "$2" "$out/$1-preempt" preempt,books,chaos preempt=full
 	python3 -B $here/check.py "$1" "$out/$1" "$out/$1-preempt" >"$out/$1.result"
 }
 
 mkdir -p "$out"
+names=()
 make_initramfs || { echo "0 passed, 1 failed"; exit 1; }
 for kernel; do
-	if image=$($here/kernel.sh "$kernel" 2>"$out/$kernel.why"); then
+	case $kernel in
+	*/*) name=$(basename "$kernel") ;;
+	*) name=$kernel ;;
+	esac
+	names+=("$name")
+	if [ "$name" != "$kernel" ] && image=$kernel || image=$($here/kernel.sh "$kernel" 2>"$out/$name.why"); then
 		while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
-		one "$kernel" "$image" &
+		one "$name" "$image" &
 	else
-		echo "  SKIP $kernel: $(tail -n 1 "$out/$kernel.why")" >"$out/$kernel.result"
+		echo "  SKIP $name: $(tail -n 1 "$out/$name.why")" >"$out/$name.result"
 	fi
 done
 wait
-for kernel; do cat "$out/$kernel.result"; done | tee "$out/results"
+for name in "${names[@]}"; do cat "$out/$name.result"; done | tee "$out/results"
 passed=$(grep -c '^  ok' "$out/results")
 failed=$(grep -c '^  FAIL' "$out/results")
 skipped=$(grep -c '^  SKIP' "$out/results")
