@@ -2,10 +2,8 @@
 """What trace.hpp's objects become, compiled by g++ and clang++, and that they are nothing when nobody listens."""
 import functools
 import json
-import os
-import subprocess
 
-from harness import HEADERS, OUT, PROGRAMS, WARNINGS, build, check, direct, equal, named, one, run, test
+from harness import build, check, direct, equal, named, one, run, test
 
 SERVER, CLIENT, PRODUCER = 2, 3, 4
 UNSET, OK, ERROR = 0, 1, 2
@@ -13,11 +11,7 @@ UNSET, OK, ERROR = 0, 1, 2
 
 def frame(flags=("-fexceptions",)):
     """The C function that exceptions pass through, as an object file."""
-    path = os.path.join(OUT, "frame" + "".join(flags) + ".o")
-    os.makedirs(OUT, exist_ok=True)
-    subprocess.run(["cc", "-std=c11", *WARNINGS, "-O2", "-I" + HEADERS, *flags, "-c", "-o", path,
-                    os.path.join(PROGRAMS, "frame.c")], check=True)
-    return path
+    return build("frame" + "".join(flags) + ".o", "frame", flags=(*flags, "-c"), libs=())
 
 
 def program(compiler="g++", flags=(), name="objects", in_c=("-fexceptions",)):

@@ -23,7 +23,7 @@ def arrives(scene, name, count=1):
     return running, spans
 
 
-@test
+@test(alone=True)
 def an_event_loop_with_overlapping_spans_that_blocks_keeps_none_back():
     running, spans = arrives("overlapping", "overlapping", 397)
     equal(sorted(s.attributes["i"] for s in spans), sorted({*range(400)} - {397, 398, 399}), "spans")
@@ -32,25 +32,25 @@ def an_event_loop_with_overlapping_spans_that_blocks_keeps_none_back():
     equal(len({s.id for s in running.spans}), 400, "different ids")
 
 
-@test
+@test(alone=True)
 def a_span_that_ended_beside_an_open_one_is_not_kept_back():
     arrives("one_of_two", "ended")
 
 
-@test
+@test(alone=True)
 def a_span_that_ended_inside_an_open_one_is_not_kept_back():
     running, spans = arrives("inside", "ended")
     equal(spans[0].attributes, {"key": "value"}, "attributes")
     equal(len(named(running.wait().spans, "ended")), 1, "spans in the end: seen twice, exported once")
 
 
-@test
+@test(alone=True)
 def what_a_thread_writes_to_anothers_span_before_it_sleeps_is_in_it():
     _, spans = arrives("writer", "shared")
     equal((spans[0].attributes, [e.name for e in spans[0].events]), ({"from": "the writer"}, ["written"]), "span")
 
 
-@test
+@test(alone=True)
 def the_end_of_a_span_by_a_thread_that_then_sleeps_arrives():
     arrives("ended_elsewhere", "shared")
 
@@ -64,7 +64,7 @@ def switches(pid):
     return total
 
 
-@test
+@test(alone=True)
 def an_agent_with_nothing_to_do_sleeps():
     running = blocked("idle")
     running.arrived("ended", 3)

@@ -9,10 +9,13 @@ FALLBACK = {"exception.escaped": True}
 
 
 def program(compiler="g++", flags=(), name="exceptions"):
-    far_away = build(f"libfar_away_{compiler}.so", "exceptions.cpp", compiler,
-                     ("-shared", "-fPIC", "-DFAR_AWAY")) if "-static" not in flags else \
-        build(f"far_away_{compiler}.o", "exceptions.cpp", compiler, ("-c", "-DFAR_AWAY"), libs=())
-    return build(f"{name}_{compiler}", "exceptions.cpp", compiler, flags, libs=(far_away, "-lpthread"))
+    if "-static" in flags:
+        far_away = build(f"far_away_{compiler}.o", "exceptions.cpp", compiler, ("-c", "-DFAR_AWAY"), libs=())
+    else:
+        library = f"libfar_away_{compiler}.so"
+        far_away = build(library, "exceptions.cpp", compiler, ("-shared", "-fPIC", "-DFAR_AWAY", "-Wl,-soname," + library))
+    return build(f"{name}_{compiler}", "exceptions.cpp", compiler, flags,
+                 libs=(far_away, "-lpthread", "-Wl,-rpath,$ORIGIN"))
 
 
 def with_both_compilers(function):

@@ -3,9 +3,14 @@
 
 A test is a function marked with @test, its name a sentence. It fails by an exception; check() and
 equal() raise one that says what was seen. Everything that was run in a test is shown when it fails.
+
+Other tests run at the same time, each with agents of its own. What measures the machine, not what
+happens on it, is marked with @test(alone=True).
 """
 import base64
+import contextlib
 import ctypes
+import fcntl
 import json
 import math
 import os
@@ -32,7 +37,11 @@ class Skip(Exception):
     """The test cannot run here; says why."""
 
 
-def test(function):
+def test(function=None, alone=False):
+    """Marks a test; alone: nothing else runs beside it."""
+    if not function:
+        return lambda marked: test(marked, alone)
+    function.alone = alone
     TESTS.append(function)
     return function
 
@@ -41,10 +50,11 @@ def test(function):
 
 
 class Seen:
-    """What the running test has run, to be shown if it fails."""
+    """What the running test has run, to be shown if it fails, and where."""
 
     runs = []
     folder = None
+    worker = 1  # which of the processes that run tests this is
 
 
 def check(condition, what):
@@ -84,26 +94,48 @@ def _newest(folder):
 _broken = {}  # programs that cannot be compiled: said once, not at every use
 
 
-def build(name, source=None, compiler="cc", flags=(), headers=HEADERS, libs=("-lpthread",), always=False):
-    """Compiles programs/SOURCE.c (default: NAME.c) to a program called NAME; returns its path."""
-    path = os.path.join(OUT, name)
+@contextlib.contextmanager
+def alone_with(path):
+    """Keeps other processes that run tests from making this file at the same time."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path + ".lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def own_copy(made, name):
+    """A copy of a file for this process; who runs or maps an older one keeps that."""
+    path = os.path.join(OUT, f"worker{Seen.worker}", name)
+    if not os.path.exists(path) or os.path.getmtime(path) != os.path.getmtime(made):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copy2(made, path + ".new")
+        os.rename(path + ".new", path)
+    return path
+
+
+def build(name, source=None, compiler="cc", flags=(), headers=HEADERS, libs=("-lpthread",)):
+    """Compiles programs/SOURCE.c (default: NAME.c) to a program called NAME; returns its path.
+
+    Each process that runs tests has a copy of its own: a probe belongs to a file, and the control bits of
+    whoever attaches to it are set in all processes that run that.
+    """
+    made = os.path.join(OUT, name)
     source = source or name
     if not os.path.isabs(source):
         source = os.path.join(PROGRAMS, source + ("" if "." in source else ".c"))
     newest = max(os.path.getmtime(source), _newest(PROGRAMS), _newest(os.path.join(headers, "otel")))
-    if path in _broken:
-        raise AssertionError(_broken[path])
-    if not always and os.path.exists(path) and os.path.getmtime(path) > newest:
-        return path
-    standard = ["-std=c++17", "-x", "c++"] if "++" in compiler else ["-std=c11"]
-    command = [compiler, *standard, *WARNINGS, *([] if "++" in compiler else ["-D_GNU_SOURCE"]), "-O2", "-g", "-I" + headers, *flags,
-               "-o", path, source, "-x", "none", *libs]
-    os.makedirs(OUT, exist_ok=True)
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        _broken[path] = f"cannot compile {name}, see above"
-        raise AssertionError("cannot compile: " + " ".join(command) + "\n" + done.stderr)
-    return path
+    if made in _broken:
+        raise AssertionError(_broken[made])
+    with alone_with(made):
+        if not os.path.exists(made) or os.path.getmtime(made) <= newest:
+            standard = ["-std=c++17", "-x", "c++"] if "++" in compiler else ["-std=c11"]
+            command = [compiler, *standard, *WARNINGS, *([] if "++" in compiler else ["-D_GNU_SOURCE"]), "-O2",
+                       "-I" + headers, *flags, "-o", made, source, "-x", "none", *libs]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                _broken[made] = f"cannot compile {name}, see above"
+                raise AssertionError("cannot compile: " + " ".join(command) + "\n" + done.stderr)
+        return own_copy(made, name)
 
 
 # ---- Spans ---------------------------------------------------------------------------------------
@@ -171,19 +203,34 @@ class Span:
                 f"pid {self.resource.get('process.pid')} service {self.resource.get('service.name')!r}")
 
 
-def read_spans(path):
+def _of_line(line):
     spans = []
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().split("\n")
-    except FileNotFoundError:
-        return spans
-    for line in lines[:-1]:  # behind the last newline stands nothing, or a line being written
-        for group in json.loads(line)["resourceSpans"]:
-            resource = _attributes(group["resource"]["attributes"])
-            for scope in group["scopeSpans"]:
-                spans += [Span(it, resource, scope.get("scope", {}), scope.get("schemaUrl", "")) for it in scope["spans"]]
+    for group in json.loads(line)["resourceSpans"]:
+        resource = _attributes(group["resource"]["attributes"])
+        for scope in group["scopeSpans"]:
+            spans += [Span(it, resource, scope.get("scope", {}), scope.get("schemaUrl", "")) for it in scope["spans"]]
     return spans
+
+
+class SpanFile:
+    """The spans of a file that grows; each line of it is decoded once."""
+
+    def __init__(self, path):
+        self.path = path
+        self.at = 0
+        self.spans = []
+
+    def read(self):
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.at)
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return []
+        for line in lines[:-1]:  # behind the last newline stands nothing, or a line being written
+            self.at += len(line) + 1
+            self.spans += _of_line(line)
+        return list(self.spans)
 
 
 def one(spans, name):
@@ -228,6 +275,7 @@ class Run:
             self.process = subprocess.Popen(self.command, env=environment(env), **popen)
         self.pid = self.process.pid
         self.seconds = None
+        self.exported = SpanFile(self.file)
 
     @property
     def out(self):
@@ -241,7 +289,14 @@ class Run:
 
     @property
     def spans(self):
-        return read_spans(self.file)
+        if self.exported.path != self.file:
+            self.exported = SpanFile(self.file)
+        return self.exported.read()
+
+    def among_many(self, name):
+        """Those of this name, where it would take long to decode all."""
+        with open(self.file, encoding="utf-8") as file:
+            return [span for line in file if f'"name":"{name}"' in line for span in _of_line(line) if span.name == name]
 
     def line(self, text, seconds=PATIENCE):
         """Waits until the command has printed a line that begins with this; returns the rest of it."""
@@ -329,8 +384,10 @@ def alive(pid):
 
 
 def become_reaper():
-    """What tests leave behind becomes our child, so that end_leftovers() finds it."""
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    """What tests leave behind becomes our child, so that end_leftovers() finds it; that is ended when our parent dies."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
 def _all_descendants(pid):

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from harness import Run, build, check, command_pid, contains, equal, named, one, test, wait_until
+from harness import Run, build, check, command_pid, contains, equal, one, test, wait_until
 
 MEGABYTE = 1 << 20
 
@@ -35,7 +35,7 @@ class Watch(threading.Thread):
 
 
 def good_spans(done):
-    good = named(done.spans, "good")
+    good = done.among_many("good")
     equal(len(good), 400, "spans of the process that behaves")
     equal(len({s.resource["process.pid"] for s in good}), 1, "its processes")
     equal(sorted(s.attributes["i"] for s in good), sorted([*range(200)] * 2), "its attributes")
@@ -153,7 +153,7 @@ def times_and_counts_that_cannot_be_hurt_nobody_else():
 def a_million_open_spans_are_bounded():
     # With room in the ring for all of them: else only a part arrives, and that is not the question here.
     done = hostile("million", most=1024 * MEGABYTE, options=["--ring-size", "256M"])
-    after = [s for s in done.spans if s.name == "after"]
+    after = done.among_many("after")
     equal(len(after), 50, "spans that were started later and ended")
     check(not any("otelbpf.incomplete" in s.attributes for s in after), "of those, some are not whole")
     contains(done.err, "lost: too many spans were open", "the report")

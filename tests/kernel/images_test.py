@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from harness import (AGENT, HEADERS, OUT, Run, Seen, build, check, contains, equal, named, one, run, test,
+from harness import (AGENT, HEADERS, OUT, Run, Seen, alone_with, build, check, contains, equal, named, one, run, test,
                      wait_until)
 
 
@@ -93,20 +93,29 @@ def closing_a_library_while_its_threads_live_is_safe():
 
 def version_2():
     """The headers with another layout version, as a later release could bring them."""
-    folder = os.path.join(OUT, "version2", "otel")
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    for name in os.listdir(os.path.join(HEADERS, "otel")):
-        with open(os.path.join(HEADERS, "otel", name), encoding="utf-8") as file:
-            text = file.read()
-        text = re.sub(r"\b(otel_bpf\w*)_v1\b", r"\1_v2", text)
-        text = text.replace('"otel_bpf_" name "_v1', '"otel_bpf_" name "_v2').replace(" otel_bpf_v1", " otel_bpf_v2")
-        text = text.replace('_v1, %', '_v2, %').replace('_v1, . -', '_v2, . -').replace('name "_v1', 'name "_v2')
-        text = text.replace("#define OTEL_FORMAT_VERSION 1", "#define OTEL_FORMAT_VERSION 2")
-        text = re.sub(r'"5: \.2byte 1, 6f', '"5: .2byte 2, 6f', text)
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-            file.write(text)
-    return os.path.dirname(folder)
+    folder = os.path.join(OUT, "version2")
+    with alone_with(folder):
+        os.makedirs(os.path.join(folder, "otel"), exist_ok=True)
+        for name in os.listdir(os.path.join(HEADERS, "otel")):
+            with open(os.path.join(HEADERS, "otel", name), encoding="utf-8") as file:
+                text = file.read()
+            text = re.sub(r"\b(otel_bpf\w*)_v1\b", r"\1_v2", text)
+            text = text.replace('"otel_bpf_" name "_v1', '"otel_bpf_" name "_v2').replace(" otel_bpf_v1", " otel_bpf_v2")
+            text = text.replace('_v1, %', '_v2, %').replace('_v1, . -', '_v2, . -').replace('name "_v1', 'name "_v2')
+            text = text.replace("#define OTEL_FORMAT_VERSION 1", "#define OTEL_FORMAT_VERSION 2")
+            text = re.sub(r'"5: \.2byte 1, 6f', '"5: .2byte 2, 6f', text)
+            write_if_new(os.path.join(folder, "otel", name), text)
+    return folder
+
+
+def write_if_new(path, text):
+    """What is as it was keeps its time: nobody compiles it again, or while it is written."""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 @test

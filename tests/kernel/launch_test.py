@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from harness import (AGENT, OUT, PATIENCE, Run, Seen, build, check, children, command_pid, contains, direct, environment,
+from harness import (AGENT, PATIENCE, Run, Seen, build, check, children, command_pid, contains, direct, environment,
                      equal, one, run, test, wait_until)
 
 
@@ -151,7 +151,7 @@ def arguments_and_the_name_are_as_given():
     seen = run(["plain", "arguments"], env={"PATH": "/nowhere:" + os.path.dirname(program)})
     equal(seen.out, "argument plain\nargument arguments\n", "a command found through PATH")
     equal(len(seen.spans), 1, "spans")
-    seen = run(["./plain", "arguments"], cwd=OUT)
+    seen = run(["./plain", "arguments"], cwd=os.path.dirname(program))
     equal((seen.out, len(seen.spans)), ("argument ./plain\nargument arguments\n", 1), "a relative path")
 
 

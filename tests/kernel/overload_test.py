@@ -33,17 +33,17 @@ def check_flooded(ring, pause=1000):
             equal(arrived.get(pid, 0) + lost[pid], n, f"exported and lost of process {pid}, {kind}")
 
 
-@test
+@test(alone=True)
 def a_modest_process_loses_nothing_while_two_others_flood_the_ring():
     check_flooded("1M")
 
 
-@test
+@test(alone=True)
 def a_modest_process_loses_nothing_while_two_others_flood_the_smallest_ring():
     check_flooded("64K", 10000)  # the agent may be away for as long as others have the processor
 
 
-@test
+@test(alone=True)
 def the_agent_ends_in_time_under_overload():
     running = Run([build("flood"), "3", "30000"], ("--no-wait",), exporter="none")
     command = wait_until(lambda: next(iter(children(running.pid)), None), "the command")

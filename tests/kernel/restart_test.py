@@ -10,7 +10,7 @@ from harness import AGENT, Run, build, check, contains, direct, equal, named, on
 from serving import Attach, BpfFs, Serve
 
 
-@test
+@test(alone=True)
 def after_an_agent_was_killed_applications_are_no_ops_at_once_and_the_next_agent_picks_them_up():
     program = Serve(2)
     off = []

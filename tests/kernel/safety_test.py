@@ -21,7 +21,7 @@ def no_call_enters_the_kernel_while_nobody_listens():
     equal(listening.out, "", "what a program says that was killed for a system call")
 
 
-@test
+@test(alone=True)
 def an_end_takes_no_longer_when_the_agent_stands_still_and_the_ring_is_full():
     done = Run([program(), "ends"], ("--ring-size", "256K"))
 

@@ -68,14 +68,25 @@ class Attach(Run):
         return self
 
 
-class BpfFs:
-    """A BPF file system that only agents with .prefix in front see, in a mount namespace of its own."""
+class OwnMount:
+    """A file system that only commands with .prefix in front see, in a mount namespace of its own."""
 
-    def __init__(self):
+    def __init__(self, kind, path):
         self.holder = Run(["unshare", "--mount", "sh", "-c",
-                           "mount -t bpf bpf /sys/fs/bpf && echo mounted && exec sleep 600"], direct=True)
+                           f"mount -t {kind} none {path} && echo mounted && exec sleep 600"], direct=True)
         self.holder.line("mounted")
         self.prefix = ("nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--")
+
+    def path(self, path):
+        """Of a file in there, as others see it."""
+        return f"/proc/{self.holder.pid}/root{path}"
+
+
+class BpfFs(OwnMount):
+    """A BPF file system, and agents that pin to it."""
+
+    def __init__(self):
+        super().__init__("bpf", "/sys/fs/bpf")
 
     def attach(self, *programs, options=("--pin",), **more):
         return Attach(*programs, options=options, prefix=self.prefix, **more)

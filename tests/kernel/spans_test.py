@@ -301,7 +301,7 @@ def a_span_may_be_started_written_and_ended_by_three_threads(play):
 def what_a_thread_holds_is_handed_over_when_it_ends(play):
     done = Run([play("roots").command[-2], "thread_exit"])
     done.line("joined")
-    done.arrived("of a thread that ended", seconds=2)
+    done.arrived("of a thread that ended")
     done.wait()
     check(one(done.spans, "left open by a thread").attributes["otelbpf.cut_short"], "not marked as cut short")
 

@@ -8,12 +8,13 @@ import stat
 import subprocess
 
 from harness import AGENT, Run, build, check, contains, environment, equal, run, test, wait_until
+from serving import OwnMount
 
 SOCKETS = "/run/otel-bpf"
 
 
-def ask(*options, status=0, env=None):
-    done = subprocess.run([AGENT, "status", *options], capture_output=True, text=True, env=environment(env), timeout=20)
+def ask(*options, status=0, prefix=()):
+    done = subprocess.run([*prefix, AGENT, "status", *options], capture_output=True, text=True, env=environment(), timeout=20)
     equal(done.returncode, status, f"exit status; it says {done.stderr}")
     return done
 
@@ -77,7 +78,7 @@ def status_counts_what_a_small_ring_loses_while_it_does():
     for process in agent["processes"]:
         n = started.get(process["pid"], 0)
         equal(process["started"], n, "started")
-        equal(process["finished"] + sum(process["lost"].values()), n, "finished + lost")
+        equal(process["finished"] + sum(process["lost"].values()) + process["open"], n, "finished + lost + open")
     running.wait()
 
 
@@ -131,13 +132,14 @@ def without_an_agent_status_says_so():
 
 @test
 def a_dead_agents_socket_is_ignored_and_removed_by_the_next_agent():
-    running, _ = staying("1", "1", "1")
-    path = socket_of(running.pid)
+    apart = OwnMount("tmpfs", "/run")  # any agent is the next one
+    running, _ = staying("1", "1", "1", prefix=apart.prefix)
+    path = apart.path(socket_of(running.pid))
     running.process.kill()
     running.process.wait()
     check(os.path.exists(path), "no socket is left to be cleaned up")
-    contains(ask("--pid", str(running.pid), status=1).stderr, "no agent")
-    run([build("barrel"), "1", "1", "1"])
+    contains(ask("--pid", str(running.pid), status=1, prefix=apart.prefix).stderr, "no agent")
+    run([build("barrel"), "1", "1", "1"], prefix=apart.prefix)
     check(not os.path.exists(path), "the dead agent's socket is still there")
 
 
@@ -162,16 +164,19 @@ def an_agent_that_waits_for_its_exporters_at_its_end_is_not_denied():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        running, _ = staying("1", "1", "10", exporter=f"otlp=http://127.0.0.1:{silent.getsockname()[1]}/v1/traces")
+        apart = OwnMount("tmpfs", "/run")  # where it is the only one
+        running, _ = staying("1", "1", "10", prefix=apart.prefix,
+                             exporter=f"otlp=http://127.0.0.1:{silent.getsockname()[1]}/v1/traces")
         running.process.stdin.close()
-        wait_until(lambda: not os.path.exists(socket_of(running.pid)), "the agent to begin to end")
+        wait_until(lambda: not os.path.exists(apart.path(socket_of(running.pid))), "the agent to begin to end")
         for options in ([], ["--pid", str(running.pid)]):
-            err = ask(*options, status=1).stderr
+            err = ask(*options, status=1, prefix=apart.prefix).stderr
             contains(err, f"agent {running.pid} is ending: it waits for its exporters")
             check("no agent" not in err, err)
         running.process.kill()
         running.wait()
-        contains(ask("--pid", str(running.pid), status=1).stderr, f"no agent with pid {running.pid} runs")
+        contains(ask("--pid", str(running.pid), status=1, prefix=apart.prefix).stderr,
+                 f"no agent with pid {running.pid} runs")
 
 
 # ---- Metrics -------------------------------------------------------------------------------------

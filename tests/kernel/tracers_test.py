@@ -2,7 +2,7 @@
 """Tracers that the operator switches off: nothing in running processes, where the kernel can write to them."""
 import os
 
-from harness import Run, Seen, build, contains, equal, one, run, test, wait_until
+from harness import Run, Seen, build, check, contains, equal, one, run, test, wait_until
 
 
 def settings(text):
@@ -64,9 +64,12 @@ def a_tracer_is_switched_off_and_on_in_a_running_process(path):
     # What the kernel cannot write to is switched off by the agent alone.
     equal(one_round(running, 1), "noisy 0 quiet 1 const 1 made 1, off 1", "enabled")
     change(running, "tracer noisy.* on\n", 2)
-    equal(one_round(running, 2), on, "enabled again")
+    last = 2
+    while one_round(running, last) != on:  # soon: the kernel waits until nobody runs the probe any more
+        last += 1
+        check(last < 1000, "the tracer is not enabled again")
     running.wait()
-    for n, expected in ((0, ALL), (1, WITHOUT_NOISY), (2, ALL)):
+    for n, expected in ((0, ALL), (1, WITHOUT_NOISY), (last, ALL)):
         equal(parents(round_of(running.spans, n)), expected, f"round {n}")
 
 
