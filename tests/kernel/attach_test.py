@@ -164,6 +164,19 @@ def a_program_that_forks_and_ends_all_the_time_is_attached_to_whole():
 
 
 @test
+def agents_that_attach_while_processes_come_and_go_do_not_wait_for_those_that_are_gone():
+    storm = Run([build("storm"), "8"], direct=True)
+    pid = storm.line("storm")
+    agents = [Run([], ["-p", pid], agent="attach", exporter="none") for _ in range(5)]
+    for agent in agents:
+        wait_until(lambda agent=agent: "recorded" in agent.err, "the agent")
+    storm.tell("stop\n")
+    storm.wait()
+    for agent in agents:
+        equal(agent.wait().process.returncode, 0, "exit status")
+
+
+@test
 def what_cannot_be_attached_to_is_named_and_does_not_keep_the_others_from_it():
     gone = Serve()
     gone.wait()

@@ -95,7 +95,10 @@ int capture_follow(struct capture *capture, uint32_t pid);
 /** And no more, if it turns out to have ended before. */
 void capture_unfollow(struct capture *capture, uint32_t pid);
 
-/** Has the ring tell of every process that is followed, as EVENT_RUNS. Returns 0 or a negative errno. */
+/**
+ * Has the ring tell of every process that is followed, as EVENT_RUNS; those that have ended meanwhile are no longer
+ * followed. Returns 0 or a negative errno.
+ */
 int capture_tell(struct capture *capture);
 
 /** Is @pid followed and has not ended? */

@@ -48,6 +48,24 @@ void capture_unfollow(struct capture *capture, uint32_t pid)
 	(void)bpf_map__delete_elem(capture->bpf->maps.followed, &pid, sizeof(pid), 0);
 }
 
+/* Who is in the table and was not found: its end came before its entry, and no other will. */
+static void forget_untold(struct capture *capture)
+{
+	struct bpf_map *map = capture->bpf->maps.followed;
+	uint32_t key, next;
+	bool more = !bpf_map__get_next_key(map, NULL, &next, sizeof(next));
+
+	while (more) {
+		struct followed value;
+
+		key = next;
+		more = !bpf_map__get_next_key(map, &key, &next, sizeof(next));
+		if (!bpf_map__lookup_elem(map, &key, sizeof(key), &value, sizeof(value), 0) &&
+		    !value.start_time)
+			capture_unfollow(capture, key);
+	}
+}
+
 int capture_tell(struct capture *capture)
 {
 	int fd = bpf_iter_create(bpf_link__fd(capture->bpf->links.tell_followed)), err = 0;
@@ -59,6 +77,8 @@ int capture_tell(struct capture *capture)
 	if (read(fd, nothing, sizeof(nothing)) < 0)
 		err = -errno;
 	close(fd);
+	if (!err)
+		forget_untold(capture);
 	return err;
 }
 
