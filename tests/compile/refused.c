@@ -35,6 +35,8 @@ int main(void)
 	otel_set(span, otel_doubles("k", integers, 2));
 #elif LINE == 6 /* int ?\*|to .otel_strs */
 	otel_set(span, otel_strs("k", integers, 2));
+#elif LINE == 7 /* unused.result|ignoring return value */
+	otel_attach(otel_context_of(span));
 #endif
 	return 0;
 }

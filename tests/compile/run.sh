@@ -103,13 +103,16 @@ spans() {
 		done
 	}
 
-	# Each line of refused.c is an error, in which the compiler says what the comment does; all else compiles.
+	# refuses FILE COMPILER...: each LINE of it is an error, in which the compiler says what the comment does;
+	# without one all compiles.
 	refuses() {
-		run "$@" $flags -fsyntax-only $here/refused.c || return 1
-		sed -n 's|^#elif LINE == \([0-9]*\) /\* \(.*\) \*/$|\1 \2|p' $here/refused.c >"$out/lines"
+		file=$here/$1
+		shift
+		run "$@" $flags -c -o "$out/refused.o" "$file" || return 1
+		sed -n 's|^#elif LINE == \([0-9]*\) /\* \(.*\) \*/$|\1 \2|p' "$file" >"$out/lines"
 		[ "$(wc -l <"$out/lines")" -gt 1 ] || return 1
 		while read -r line words; do
-			if "$@" $flags -DLINE="$line" -fsyntax-only $here/refused.c >"$out/said" 2>&1 ||
+			if "$@" $flags -DLINE="$line" -c -o "$out/refused.o" "$file" >"$out/said" 2>&1 ||
 				! grep error "$out/said" | grep -qE "$words"; then
 				echo "line $line: $(head -n 3 "$out/said")"
 				return 1
@@ -280,8 +283,11 @@ links() {
 	for compiler in gcc-11 gcc-12 clang-13 clang-19 g++-11 clang++-19; do
 		has $compiler || continue
 		case $compiler in
-		*++*) echo "refuses $compiler -std=c++17 -x c++" ;;
-		*) echo "refuses $compiler -std=c11" ;;
+		*++*)
+			echo "refuses refused.c $compiler -std=c++17 -x c++"
+			echo "refuses refused.cpp $compiler -std=c++17"
+			;;
+		*) echo "refuses refused.c $compiler -std=c11" ;;
 		esac
 	done
 	for linker in bfd gold lld mold; do

@@ -230,6 +230,31 @@ def a_thread_that_is_cancelled_ends_its_spans_and_is_no_error(play):
 
 
 @test
+def attributes_that_are_put_together_at_run_time_arrive_wherever_they_are_given():
+    got = {"http.request.header.accept": "*/*", "http.request.header.host": "example.org, a name that is long"}
+    for compiler, flags in (("g++", ()), ("clang++", ()), ("g++", ("-fsanitize=address,undefined",))):
+        done = run([build("gathered" + compiler + "".join(flags), "gathered.cpp", compiler, flags)])
+        spans = done.spans
+        equal(done.err, "", "what the program says, or a sanitizer")
+        started = one(spans, "started with")
+        equal(started.attributes, {
+            "texts": listed(["a text that is too long to be kept in a string itself", "", "b"], "stringValue"),
+            "numbers": listed(["1", "-2"], "intValue"), "bits": listed([True, False], "boolValue"),
+            "list": listed([1.5, 2.5], "doubleValue"), "words": listed(["x", "y"], "stringValue"),
+            "bytes": b"\1\0\xff", "bytes too": b"\1\0", "number": 42, "flag": True, "double": 0.25, "null": "",
+            "twice": 2}, "every type, from a list that was moved")
+        equal([event.attributes for event in started.events],
+              [got, {"exception.type": "CustomError", "exception.message": "made up", **got}], "events")
+        equal(len(links(done, "started with")[0]["attributes"]), 2, "a link's attributes")
+        beside = one(spans, "beside others")
+        equal((beside.kind, beside.attributes), (CLIENT, {**got, "only": "in one", "more": 1, "after": "moving", "last": True}),
+              "beside others")
+        equal(len(links(done, "beside others")[0]["attributes"]), 3, "a link's attributes beside others")
+        equal([one(spans, name).attributes for name in ("called", "root", "empty")], [got, {}, {}], "the others")
+        equal({key: started.resource[key] for key in got}, got, "the resource")
+
+
+@test
 def nothing_is_allocated_while_nobody_listens():
     for compiler in ("g++", "clang++"):
         equal(direct([program(compiler), "no_allocations"]).out, "0 allocations\n", compiler)

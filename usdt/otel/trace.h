@@ -450,7 +450,7 @@ OTEL_INLINE_ int otel_is_valid(const otel_context *context)
  *     rq->token = otel_attach(rq->context);
  */
 #define otel_attach(context) otel_attach_at_(otel_address_(context))
-OTEL_INLINE_ otel_token otel_attach_at_(const otel_context *context)
+OTEL_INLINE_ __attribute__((warn_unused_result)) otel_token otel_attach_at_(const otel_context *context)
 {
 	otel_token token;
 

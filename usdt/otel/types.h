@@ -61,6 +61,7 @@ enum otel_type {
 	OTEL_TYPE_COUNTED_LINK = 48,
 	OTEL_TYPE_RECORD_EXCEPTION = 49,
 	OTEL_TYPE_SET_STATUS = 50,
+	OTEL_TYPE_COUNTED_LIST = 51,
 };
 
 /* Lengths that the compiler does not know are taken only when somebody listens. */
