@@ -129,7 +129,7 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 		span->scope = scopes_get(&process->scopes, &start, &verdict.repaired);
 	if (!span->scope)
 		span->scope = scope_ref(as->no_scope);
-	open_table_started(&as->table, span);
+	open_table_started(span);
 	span->buffer_id = stream->buffer_id;
 	span->process_gaps = process->gaps;
 	span->stream_gaps = stream->gaps;
@@ -152,10 +152,10 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 	return verdict_result(as, &verdict, why);
 
 rejected:
-	process->books->counts[BOOK_MALFORMED]++;
+	books_add(process->books, BOOK_MALFORMED, 1);
 	return -EBADMSG;
 no_memory:
-	process->books->counts[BOOK_TABLE_FULL]++;
+	books_add(process->books, BOOK_TABLE_FULL, 1);
 	return 0;
 }
 
@@ -375,17 +375,11 @@ int assembler_load(struct assembler *as, struct process *process, struct unpack 
 	if (span->left_out && !as->left_out)
 		as->left_out = left_out_new();
 	span->left_out = span->left_out && as->left_out;
-	process->books->counts[BOOK_STARTED] += started;
-	process->books->counts[BOOK_OPEN] += started;
-	as->table.n_started += started;
+	books_add(process->books, BOOK_STARTED, started);
+	books_add(process->books, BOOK_OPEN, started);
 	/* What is late is in the ring, or was before: its time begins anew. */
 	if (span->ended || !started)
 		wait_for_more(as, span, now);
 	open_table_weigh(&as->table, span);
 	return started;
-}
-
-size_t assembler_open(const struct assembler *as)
-{
-	return as->table.n_started;
 }

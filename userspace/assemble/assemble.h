@@ -70,9 +70,6 @@ void assembler_finish(struct assembler *as, uint64_t now);
 int assembler_load(struct assembler *as, struct process *process, struct unpack *unpack, struct scope **scope,
 		   uint64_t now);
 
-/** Spans that are open, and have started. */
-size_t assembler_open(const struct assembler *as);
-
 void assembler_free(struct assembler *as);
 
 #endif

@@ -92,14 +92,14 @@ static void leave_out(struct assembler *as, struct open_span *span)
 	memcpy(parent.id, span->parent_id, sizeof(parent.id));
 	parent.flags = span->flags & PARENT_FLAGS;
 	left_out_add(as->left_out, process_number(as, span->process), span->id, &parent);
-	span->process->books->counts[BOOK_TRACER_OFF]++;
+	books_add(span->process->books, BOOK_TRACER_OFF, 1);
 }
 
 /* ---- Finishing ------------------------------------------------------------------------------ */
 
 void finish_span(struct assembler *as, struct open_span *span)
 {
-	uint64_t *counts = span->process->books->counts;
+	struct books *books = span->process->books;
 	struct resource *resource;
 	struct span *out = NULL;
 	bool pieces_missing;
@@ -129,11 +129,11 @@ void finish_span(struct assembler *as, struct open_span *span)
 		out = open_finish(span, resource);
 	if (out) {
 		as->options.sink.submit(as->options.sink.self, out);
-		counts[BOOK_EXPORTING]++;
-		counts[BOOK_INCOMPLETE] += pieces_missing;
-		counts[BOOK_CUT_SHORT] += !pieces_missing && !span->ended;
+		books_add(books, BOOK_EXPORTING, 1);
+		books_add(books, BOOK_INCOMPLETE, pieces_missing);
+		books_add(books, BOOK_CUT_SHORT, !pieces_missing && !span->ended);
 	} else {
-		counts[BOOK_TABLE_FULL]++; /* no memory: the same as no room */
+		books_add(books, BOOK_TABLE_FULL, 1); /* no memory: the same as no room */
 	}
 	span_unref(out);
 	open_table_discard(&as->table, span);
@@ -159,7 +159,7 @@ void finish_evicted(void *self, struct open_span *span)
 		finish_span(as, span);
 		return;
 	}
-	span->process->books->counts[BOOK_TABLE_FULL]++;
+	books_add(span->process->books, BOOK_TABLE_FULL, 1);
 	if (!as->eviction_logged)
 		log_error("more spans are open than there is room for: the oldest are dropped; "
 			  "are some never ended?");

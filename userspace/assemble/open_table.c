@@ -106,8 +106,7 @@ void open_table_discard(struct open_table *table, struct open_span *span)
 	span->process->n_open--;
 	table->n--;
 	set_memory(table, span, 0);
-	span->process->books->counts[BOOK_OPEN] -= span->started;
-	table->n_started -= span->started;
+	books_subtract(span->process->books, BOOK_OPEN, span->started);
 	if (table->last == span)
 		table->last = NULL;
 	if (table->n_spares >= SPARES_MAX) {
@@ -180,11 +179,10 @@ struct open_span *open_table_add(struct open_table *table, struct process *proce
 	return span;
 }
 
-void open_table_started(struct open_table *table, struct open_span *span)
+void open_table_started(struct open_span *span)
 {
 	span->started = true;
-	span->process->books->counts[BOOK_OPEN]++;
-	table->n_started++;
+	books_add(span->process->books, BOOK_OPEN, 1);
 }
 
 void open_table_touch(struct open_table *table, struct open_span *span, uint64_t now)

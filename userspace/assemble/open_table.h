@@ -24,7 +24,6 @@ struct open_table {
 	struct open_span **buckets;
 	size_t room; /* a power of two */
 	size_t n;
-	size_t n_started;
 	size_t memory;
 	struct list holders[64]; /* processes, by the binary logarithm of the memory they hold */
 	uint64_t secret;
@@ -54,7 +53,7 @@ struct open_span *open_table_add(struct open_table *table, struct process *proce
 				 uint64_t now);
 
 /** Its START is here: it counts as an open span. */
-void open_table_started(struct open_table *table, struct open_span *span);
+void open_table_started(struct open_span *span);
 
 void open_table_touch(struct open_table *table, struct open_span *span, uint64_t now);
 

@@ -53,7 +53,7 @@ void accounting_looked(struct stream *stream, uint64_t end, uint64_t started)
 void accounting_start(struct stream *stream)
 {
 	stream->started++;
-	stream->process->books->counts[BOOK_STARTED]++;
+	books_add(stream->process->books, BOOK_STARTED, 1);
 }
 
 void accounting_pass(struct stream *stream)
@@ -63,14 +63,13 @@ void accounting_pass(struct stream *stream)
 
 static void contradict(struct process *process, uint64_t by)
 {
-	process->books->counts[BOOK_CONTRADICTED] += least(by, UINT32_MAX);
+	books_add(process->books, BOOK_CONTRADICTED, least(by, UINT32_MAX));
 }
 
 /* In @gap bytes of the stream, @spans were lost, it says. */
 static void lose(struct stream *stream, uint64_t gap, uint64_t spans)
 {
 	struct process *process = stream->process;
-	uint64_t *counts = process->books->counts;
 	uint64_t lost = least(spans, gap / SPAN_BYTES), known;
 
 	contradict(process, spans - lost);
@@ -78,8 +77,8 @@ static void lose(struct stream *stream, uint64_t gap, uint64_t spans)
 	process->lost_unknown -= known;
 	lost -= known;
 	stream->lost += lost;
-	counts[BOOK_STARTED] += lost;
-	counts[BOOK_NOT_HANDED_OVER] += lost;
+	books_add(process->books, BOOK_STARTED, lost);
+	books_add(process->books, BOOK_NOT_HANDED_OVER, lost);
 }
 
 void accounting_gap(struct stream *stream, uint64_t gap, uint64_t started)
@@ -92,11 +91,11 @@ void accounting_gap(struct stream *stream, uint64_t gap, uint64_t started)
 
 void accounting_skip(struct stream *stream, uint64_t size, uint64_t started)
 {
-	uint64_t *counts = stream->process->books->counts, before = stream->lost;
+	uint64_t before = stream->lost;
 
 	accounting_gap(stream, size, started);
-	counts[BOOK_NOT_HANDED_OVER] -= stream->lost - before;
-	counts[BOOK_STOPPED] += stream->lost - before;
+	books_subtract(stream->process->books, BOOK_NOT_HANDED_OVER, stream->lost - before);
+	books_add(stream->process->books, BOOK_STOPPED, stream->lost - before);
 	stream->lost = before;
 }
 
@@ -120,7 +119,8 @@ static uint64_t grown(uint64_t *count, uint64_t now)
 
 void accounting_counts(struct stream *stream, uint64_t not_sampled, uint64_t dropped_starts)
 {
-	uint64_t *counts = stream->process->books->counts, dropped;
+	struct books *books = stream->process->books;
+	uint64_t dropped;
 
 	/* What was before us is not ours to count. */
 	if (stream->fresh) {
@@ -128,16 +128,16 @@ void accounting_counts(struct stream *stream, uint64_t not_sampled, uint64_t dro
 		stream->dropped_starts = dropped_starts;
 		stream->fresh = false;
 	}
-	counts[BOOK_NOT_SAMPLED] += grown(&stream->not_sampled, not_sampled);
+	books_add(books, BOOK_NOT_SAMPLED, grown(&stream->not_sampled, not_sampled));
 	dropped = grown(&stream->dropped_starts, dropped_starts);
-	counts[BOOK_STARTED] += dropped;
-	counts[BOOK_APPLICATION] += dropped;
+	books_add(books, BOOK_STARTED, dropped);
+	books_add(books, BOOK_APPLICATION, dropped);
 }
 
 void accounting_note(struct stream *stream, const struct loss_note *note)
 {
-	uint64_t *counts = stream->process->books->counts, position = note->position,
-		 started_before = note->started_before;
+	struct books *books = stream->process->books;
+	uint64_t position = note->position, started_before = note->started_before;
 
 	if (note->end > stream->expected && note->end - stream->expected <= STREAM_GAP_MAX) {
 		accounting_gap(stream, note->end - stream->expected, note->started);
@@ -160,32 +160,32 @@ void accounting_note(struct stream *stream, const struct loss_note *note)
 		uint64_t spans = least(note->spans[reason], stream->lost);
 		uint64_t torn = least(note->flushes[reason], stream->torn);
 
-		torn = least(torn, counts[BOOK_NOT_HANDED_OVER]);
+		torn = least(torn, books->counts[BOOK_NOT_HANDED_OVER]);
 		stream->torn -= torn;
-		counts[BOOK_NOT_HANDED_OVER] -= torn;
-		counts[book_of[reason]] += torn;
+		books_subtract(books, BOOK_NOT_HANDED_OVER, torn);
+		books_add(books, book_of[reason], torn);
 		/* Without a stream, it was taken for that already. */
-		spans = least(spans, counts[BOOK_NOT_HANDED_OVER]);
+		spans = least(spans, books->counts[BOOK_NOT_HANDED_OVER]);
 		stream->lost -= spans;
-		counts[BOOK_NOT_HANDED_OVER] -= spans;
-		counts[book_of[reason]] += spans;
+		books_subtract(books, BOOK_NOT_HANDED_OVER, spans);
+		books_add(books, book_of[reason], spans);
 	}
 }
 
 void accounting_unknown(struct process *process, const struct loss_note *note)
 {
-	uint64_t *counts = process->books->counts;
+	struct books *books = process->books;
 
 	for (int reason = 0; reason < LOSSES; reason++) {
 		uint64_t spans = least(note->spans[reason], note->flushes[reason] * FLUSH_SPANS);
-		uint64_t known = least(spans, counts[BOOK_NOT_HANDED_OVER]);
+		uint64_t known = least(spans, books->counts[BOOK_NOT_HANDED_OVER]);
 
 		/* How many spans there were is a claim; those it made in no buffer were none. */
 		if (reason == LOSS_REFUSED)
 			continue;
-		counts[BOOK_NOT_HANDED_OVER] -= known;
-		counts[BOOK_STARTED] += spans - known;
-		counts[book_of[reason]] += spans;
+		books_subtract(books, BOOK_NOT_HANDED_OVER, known);
+		books_add(books, BOOK_STARTED, spans - known);
+		books_add(books, book_of[reason], spans);
 		/* The headers that come will tell of them, too. */
 		process->lost_unknown += spans - known;
 	}

@@ -62,6 +62,7 @@ struct books *books_open(struct ledger *ledger, const struct process_id *id)
 	if (!books)
 		return NULL;
 	books->id = *id;
+	books->sums = ledger->sums;
 	list_add(&ledger->living, &books->order);
 	ledger->n_living++;
 	return books;
@@ -76,10 +77,14 @@ uint64_t books_lost(const uint64_t *counts)
 	return lost;
 }
 
+uint64_t books_in_hand(const uint64_t *counts)
+{
+	return counts[BOOK_STARTED] - counts[BOOK_EXPORTING] - counts[BOOK_TRACER_OFF] - books_lost(counts);
+}
+
 int64_t books_difference(const uint64_t *counts)
 {
-	return (int64_t)(counts[BOOK_STARTED] - counts[BOOK_EXPORTING] - counts[BOOK_OPEN] -
-			 counts[BOOK_TRACER_OFF] - books_lost(counts));
+	return (int64_t)(books_in_hand(counts) - counts[BOOK_OPEN]);
 }
 
 /* Is there something to be said of it? */
@@ -96,8 +101,6 @@ static bool is_lossy(const struct books *books)
 
 static void forget(struct ledger *ledger, struct books *books)
 {
-	for (int i = 0; i < BOOKS; i++)
-		ledger->forgotten.counts[i] += books->counts[i];
 	ledger->n_forgotten++;
 	list_remove(&books->order);
 	account_unref(books->account);
@@ -138,23 +141,4 @@ void ledger_settle(struct ledger *ledger)
 			return;
 		settle(ledger, books);
 	}
-}
-
-static void add(const struct list *list, uint64_t *sum)
-{
-	for (const struct list *link = list->next; link != list; link = link->next) {
-		const struct books *books = list_entry(link, struct books, order);
-
-		for (int i = 0; i < BOOKS; i++)
-			sum[i] += books->counts[i];
-	}
-}
-
-void ledger_sum(const struct ledger *ledger, uint64_t *sum)
-{
-	for (int i = 0; i < BOOKS; i++)
-		sum[i] = ledger->forgotten.counts[i];
-	add(&ledger->living, sum);
-	add(&ledger->settling, sum);
-	add(&ledger->lossy, sum);
 }

@@ -8,8 +8,7 @@
  * exporters' accounts (exporter/account.h) say the rest, for each exporter by itself.
  *
  * A process's books outlive what else is known of it: until the exporters are done with its spans,
- * and longer if it lost some, as far as there is room. Then they are added to the sum of those
- * forgotten.
+ * and longer if it lost some, as far as there is room. Then only the sum of all knows of them.
  *
  * Single-threaded.
  */
@@ -58,7 +57,8 @@ struct books {
 	char name[32];		 /* for people; cut if longer */
 	bool ended;		 /* the process has */
 	struct account *account; /* NULL: nothing was handed to the exporters */
-	uint64_t counts[BOOKS];
+	uint64_t counts[BOOKS]; /* written by books_add() and books_subtract() only */
+	uint64_t *sums;		/* of all books, in the ledger */
 };
 
 /* All of them. */
@@ -70,7 +70,7 @@ struct ledger {
 	size_t n_settling;
 	size_t n_lossy;
 	uint64_t n_forgotten;
-	struct books forgotten; /* the sum of all that are not in a list */
+	uint64_t sums[BOOKS]; /* over all books, those that are forgotten, too */
 };
 
 /** What a span is lost for: a word for machines ("ring_full"), and the same for people. */
@@ -92,11 +92,24 @@ void books_close(struct ledger *ledger, struct books *books);
 /** Moves on what the exporters are done with; to be called now and then. */
 void ledger_settle(struct ledger *ledger);
 
-/** Adds all up into @sum, an array of BOOKS. */
-void ledger_sum(const struct ledger *ledger, uint64_t *sum);
+/** Enters @n spans more, or fewer. */
+static inline void books_add(struct books *books, enum book book, uint64_t n)
+{
+	books->counts[book] += n;
+	books->sums[book] += n;
+}
+
+static inline void books_subtract(struct books *books, enum book book, uint64_t n)
+{
+	books->counts[book] -= n;
+	books->sums[book] -= n;
+}
 
 /** How many spans were lost before they reached the exporters, switched off ones aside. */
 uint64_t books_lost(const uint64_t *counts);
+
+/** How many have started, and are neither handed on nor lost: open, or not all of their beginning is here. */
+uint64_t books_in_hand(const uint64_t *counts);
 
 /** What is missing in the equation: 0, or the books do not balance. */
 int64_t books_difference(const uint64_t *counts);

@@ -163,7 +163,7 @@ int intake_save(struct intake *intake, struct blob *out)
 		const struct stream *stream = list_entry(link, struct stream, used);
 
 		if (stream->joining && stream->first.header.kind == OTEL_RECORD_START)
-			stream->process->books->counts[BOOK_OPEN]++;
+			books_add(stream->process->books, BOOK_OPEN, 1);
 	}
 	return checkpoint_save(&intake->processes, out);
 }
@@ -184,11 +184,6 @@ void intake_known(struct intake *intake, const struct process_id *id, uint64_t b
 		accounting_looked(stream, end, started);
 }
 
-size_t intake_open(const struct intake *intake)
-{
-	return assembler_open(intake->assembler);
-}
-
 size_t intake_processes(const struct intake *intake)
 {
 	return intake->processes.n_living;
@@ -197,7 +192,7 @@ size_t intake_processes(const struct intake *intake)
 void intake_counts(const struct intake *intake, struct intake_counts *out)
 {
 	*out = intake->counts;
-	ledger_sum(&intake->processes.ledger, out->books);
+	memcpy(out->books, intake->processes.ledger.sums, sizeof(out->books));
 }
 
 const struct ledger *intake_ledger(const struct intake *intake)

@@ -74,9 +74,6 @@ int intake_load(struct intake *intake, struct bytes data, uint64_t now, uint64_t
 void intake_known(struct intake *intake, const struct process_id *process, uint64_t buffer_id, uint64_t end,
 		  uint64_t started);
 
-/** Spans that are open. */
-size_t intake_open(const struct intake *intake);
-
 /** No more events will come: finishes every open span as incomplete. */
 void intake_finish(struct intake *intake);
 

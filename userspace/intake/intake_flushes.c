@@ -140,7 +140,7 @@ static void take_record(struct intake *intake, struct stream *stream, struct rec
 		found = stream_join(stream, record, &intake->processes.pieces);
 		if (found < 0) {
 			if (kind == OTEL_RECORD_START && !continued)
-				process->books->counts[BOOK_MALFORMED]++;
+				books_add(process->books, BOOK_MALFORMED, 1);
 			why = found == -EFBIG ? "value too large" : "pieces that do not fit";
 			intake_reject(intake, complaint, why, kind, offset);
 		}
@@ -174,7 +174,7 @@ static uint64_t give_up(struct intake *intake, struct stream *stream, const stru
 		lost = most;
 	for (uint64_t i = 0; i < lost; i++)
 		accounting_start(stream);
-	stream->process->books->counts[BOOK_MALFORMED] += lost;
+	books_add(stream->process->books, BOOK_MALFORMED, lost);
 	intake_drop_pieces(intake, stream, BOOK_MALFORMED);
 	stream->skipping = true;
 	/* Like a hole: something of the spans that are open may have been in there. */
@@ -211,7 +211,7 @@ static uint64_t take_records(struct intake *intake, struct stream *stream,
 		intake_reject(intake, complaint, why, record.header.kind, offset);
 		if (begins_span(&record)) {
 			accounting_start(stream);
-			stream->process->books->counts[BOOK_MALFORMED]++;
+			books_add(stream->process->books, BOOK_MALFORMED, 1);
 		} else {
 			assembler_damage(intake->assembler, stream->process, record.span_id);
 		}

@@ -24,7 +24,7 @@ bool intake_drop_pieces(struct intake *intake, struct stream *stream, enum book 
 	if (!stream_drop(stream, &intake->processes.pieces))
 		return false;
 	if (stream->first.header.kind == OTEL_RECORD_START) {
-		stream->process->books->counts[why]++;
+		books_add(stream->process->books, why, 1);
 		stream->torn += why == BOOK_NOT_HANDED_OVER;
 	}
 	return true;

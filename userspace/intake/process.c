@@ -208,7 +208,7 @@ static void stream_remove(struct processes *processes, struct stream *stream)
 	list_remove(&stream->sibling);
 	if (stream_drop(stream, &processes->pieces) &&
 	    stream->first.header.kind == OTEL_RECORD_START)
-		stream->process->books->counts[BOOK_MALFORMED]++;
+		books_add(stream->process->books, BOOK_MALFORMED, 1);
 	if (stream->buffer_id > stream->process->forgotten_buffer)
 		stream->process->forgotten_buffer = stream->buffer_id;
 	stream->process->n_streams--;

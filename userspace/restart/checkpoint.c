@@ -65,7 +65,7 @@ static void load_pieces(struct processes *processes, struct stream *stream, stru
 	/* Its beginning has been counted; the books have it as started here, and its fate is to
 	 * come. */
 	if (stream->first.header.kind == OTEL_RECORD_START)
-		stream->process->books->counts[BOOK_STARTED]++;
+		books_add(stream->process->books, BOOK_STARTED, 1);
 }
 
 static void load_stream(struct processes *processes, struct process *process, struct unpack *unpack)

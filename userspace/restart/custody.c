@@ -6,10 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "clock.h"
 #include "log.h"
-
-#define LOST_NS 200000000u /* how often it is added up what was lost */
 
 struct custody {
 	struct journal *journal;
@@ -17,7 +14,6 @@ struct custody {
 	struct journal_entry entry;
 	struct intake *intake;
 	struct pipeline *pipeline;
-	uint64_t lost_at;
 	struct span **spans; /* finished, and not handed to the exporters yet */
 	size_t n;
 	size_t room;
@@ -126,7 +122,7 @@ static void on_known(void *self, const struct journal_look *look)
 void custody_begin(struct custody *custody, struct intake *intake, bool resumed,
 		   struct pipeline *pipeline)
 {
-	uint64_t open = intake_open(intake);
+	uint64_t open = books_in_hand(intake_ledger(intake)->sums);
 
 	custody->intake = intake;
 	custody->pipeline = pipeline;
@@ -172,12 +168,14 @@ static void release(struct custody *custody)
 
 static void write_entry(struct custody *custody, uint64_t event, const struct journal_look *look)
 {
+	const uint64_t *sums = intake_ledger(custody->intake)->sums;
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	custody->entry.time = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	custody->entry.event = event;
-	custody->entry.open = intake_open(custody->intake);
+	custody->entry.open = books_in_hand(sums);
+	custody->entry.lost = books_lost(sums);
 	journal_write(custody->journal, &custody->entry, look);
 }
 
@@ -208,14 +206,6 @@ void custody_look_done(struct custody *custody, const struct event *event)
 
 void custody_done(struct custody *custody)
 {
-	uint64_t now = clock_now();
-	struct intake_counts counts;
-
-	if (now >= custody->lost_at) {
-		intake_counts(custody->intake, &counts);
-		custody->entry.lost = books_lost(counts.books);
-		custody->lost_at = now + LOST_NS;
-	}
 	write_entry(custody, UINT64_MAX, NULL);
 	release(custody);
 }

@@ -27,9 +27,9 @@
 struct journal_entry {
 	uint64_t
 		event; /* where in the ring the event is that was being handled; UINT64_MAX: none */
-	uint64_t open; /* in the table */
+	uint64_t open; /* not all of them is here */
 	uint64_t handed; /* to each exporter, ever */
-	uint64_t lost;	 /* before that, as far as known some time ago */
+	uint64_t lost;	 /* before that */
 	uint64_t time;	 /* unix time, nanoseconds */
 };
 
