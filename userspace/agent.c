@@ -81,7 +81,7 @@ static void on_look(void *self, const void *event, size_t size)
 
 	intake_event(agent->intake, event, size);
 	if (agent->custody)
-		custody_look_done(agent->custody, event);
+		custody_done(agent->custody);
 }
 
 static void on_settings(void *self)
@@ -161,11 +161,11 @@ static int start_telemetry(struct agent *agent)
 /* ---- Start and end ---- */
 
 /*
- * Goes on from where the agent before us has stopped, if it has left a checkpoint: *@resumed. An error: it cannot,
+ * Goes on from where the agent before us has stopped, if it has left a checkpoint. An error: it cannot,
  * and the intake is not to be used. Either way the checkpoint is gone before anything is read from the ring: what
  * is read makes it out of date.
  */
-static int resume(struct agent *agent, bool *resumed)
+static int resume(struct agent *agent)
 {
 	struct blob state = {0};
 	int err = pin_get_bytes(agent->pin, AGENT_CHECKPOINT, &state);
@@ -184,7 +184,6 @@ static int resume(struct agent *agent, bool *resumed)
 						    strerror(-err));
 	else if (open)
 		log_info("%" PRIu64 " open spans are taken over", open);
-	*resumed = !err;
 	return err;
 }
 
@@ -211,7 +210,6 @@ static int start(struct agent *agent)
 		.stack_names = {on_stack, agent},
 		.texts = {on_text, agent},
 	};
-	bool resumed = false;
 	int err = settings_new(agent->options->settings, &agent->settings);
 
 	if (err)
@@ -245,13 +243,15 @@ static int start(struct agent *agent)
 	intake.exporters = pipeline_exporters(agent->pipeline);
 	/* What is pinned goes on with what it holds. */
 	intake.began = capture_took_over(agent->capture) ? 0 : agent->began;
+	if (agent->custody)
+		intake.keeper = custody_keeper(agent->custody);
 	agent->intake = intake_new(&intake);
-	if (agent->intake && agent->pin && resume(agent, &resumed)) {
+	if (agent->intake && agent->pin && resume(agent)) {
 		intake_free(agent->intake);
 		agent->intake = intake_new(&intake);
 	}
 	if (agent->intake && agent->custody)
-		custody_begin(agent->custody, agent->intake, resumed, agent->pipeline);
+		custody_begin(agent->custody, agent->intake, agent->pipeline);
 	agent->mounts = mounts_new();
 	agent->stacks = agent->mounts ? stacks_new(agent->mounts) : NULL;
 	agent->images = agent->mounts ? images_new(agent->capture, agent->mounts) : NULL;

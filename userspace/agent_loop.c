@@ -46,6 +46,8 @@ void agent_lost(void *self, const struct loss_key *key, const struct loss_note *
 	struct agent *agent = self;
 
 	intake_lost(agent->intake, key, note);
+	if (agent->custody)
+		custody_done(agent->custody);
 }
 
 int agent_add_source(struct agent *agent, int fd, void (*ready)(void *self), void *self, uint64_t *data)

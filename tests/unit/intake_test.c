@@ -212,77 +212,6 @@ static void made_up_counts_are_not_believed(void **state)
 	assert_int_equal(counted().books[BOOK_NOT_SAMPLED], 0);
 }
 
-/* ---- After an agent that was killed ---------------------------------------------------------- */
-
-/* What that one has looked at is known; who it was of must be alive. */
-static void looked_at_before(void)
-{
-	one.process = (struct process_id){
-		.pid = (uint32_t)getpid(),
-		.start_time = start_time_of(getpid()),
-	};
-	span_of(&one, SPAN);
-	intake_known(intake, &one.process, one.header.buffer_id, one.size, 1);
-}
-
-static void what_was_looked_at_before_is_not_taken_again_and_all_behind_it_is(void **state)
-{
-	(void)state;
-	looked_at_before();
-	span_of(&one, SPAN + 1);
-	producer_flush(&one, intake);
-	only();
-	assert_int_equal(counted().books[BOOK_STARTED], 1);
-	producer_empty(&one);
-	span_of(&one, SPAN + 2);
-	producer_empty(&one);
-	span_of(&one, SPAN + 3);
-	producer_flush(&one, intake);
-	assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], 1);
-}
-
-static void what_was_taken_after_a_look_by_an_agent_before_is_not_missed(void **state)
-{
-	(void)state;
-	looked_at_before();
-	span_of(&one, SPAN + 1);
-	producer_empty(&one);
-	span_of(&one, SPAN + 2);
-	producer_flush(&one, intake);
-	only();
-	assert_int_equal(counted().gap_bytes, 0);
-	assert_int_equal(counted().books[BOOK_STARTED], 1);
-	assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], 0);
-}
-
-static void a_loss_after_a_look_by_an_agent_before_is_all_that_is_lost(void **state)
-{
-	(void)state;
-	looked_at_before();
-	span_of(&one, SPAN + 1);
-	producer_empty(&one);
-	span_of(&one, SPAN + 2);
-	producer_lose(&one, LOSS_RING_FULL);
-	producer_tell(&one, intake);
-	assert_int_equal(counted().books[BOOK_STARTED], 1);
-	assert_int_equal(counted().books[BOOK_RING_FULL], 1);
-	assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], 0);
-}
-
-static void of_a_flush_that_was_lost_what_an_agent_before_had_looked_at_is_not(void **state)
-{
-	(void)state;
-	looked_at_before();
-	span_of(&one, SPAN + 1);
-	producer_lose(&one, LOSS_RING_FULL);
-	span_of(&one, SPAN + 2);
-	producer_flush(&one, intake);
-	producer_tell(&one, intake);
-	assert_int_equal(counted().books[BOOK_STARTED], 2);
-	assert_int_equal(counted().books[BOOK_RING_FULL], 1);
-	assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], 0);
-}
-
 /* ---- Malformed ------------------------------------------------------------------------------ */
 
 static void a_bad_header_rejects_the_flush(void **state)
@@ -767,10 +696,6 @@ int main(void)
 		TEST(losses_of_no_known_stream_are_counted_once),
 		TEST(what_the_application_dropped_is_counted),
 		TEST(made_up_counts_are_not_believed),
-		TEST(what_was_looked_at_before_is_not_taken_again_and_all_behind_it_is),
-		TEST(what_was_taken_after_a_look_by_an_agent_before_is_not_missed),
-		TEST(a_loss_after_a_look_by_an_agent_before_is_all_that_is_lost),
-		TEST(of_a_flush_that_was_lost_what_an_agent_before_had_looked_at_is_not),
 		TEST(a_bad_header_rejects_the_flush),
 		TEST(a_larger_header_is_read_by_its_size),
 		TEST(a_broken_size_drops_the_rest_of_the_flush_only),

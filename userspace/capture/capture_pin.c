@@ -16,14 +16,15 @@
 
 /*
  * Whatever both sides know of maps, events and variables is in the programs' type information, with
- * sizes and offsets: an agent with the same information reads what programs of another build write.
+ * sizes and offsets: an agent with the same information reads what programs of another build write, as long
+ * as PIN_FORMAT is the same, too.
  */
 static uint64_t layout_of(const struct bpf_object *object)
 {
 	uint32_t size = 0;
 	const void *types = btf__raw_data(bpf_object__btf(object), &size);
 
-	return types ? hash_bytes(1, types, size) : 0;
+	return types ? hash_bytes(PIN_FORMAT, types, size) : 0;
 }
 
 static void name_of(const char *kind, const char *name, char out[PIN_NAME_MAX])

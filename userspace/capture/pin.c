@@ -235,6 +235,42 @@ int pin_get_bytes(const struct pin *pin, const char *name, struct blob *out)
 	return err;
 }
 
+int pin_memory(const struct pin *pin, const char *name, size_t size, void **out)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	struct bpf_map_info info = {0};
+	uint32_t info_size = sizeof(info), pages = (uint32_t)((size + PAGE - 1) / PAGE);
+	int fd = pin_get(pin, name), err = 0;
+	bool fresh = fd == -ENOENT;
+
+	if (fresh) {
+		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "otel_memory", sizeof(uint32_t), PAGE, pages, &options);
+		fd = fd < 0 ? -errno : fd;
+	}
+	if (fd < 0)
+		return fd;
+	err = bpf_obj_get_info_by_fd(fd, &info, &info_size) ? -errno : 0;
+	if (!err && (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != PAGE || info.max_entries != pages))
+		err = -EBADMSG;
+	if (!err)
+		*out = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!err && *out == MAP_FAILED)
+		err = -errno;
+	if (!err && fresh) {
+		err = pin_put(pin, name, fd);
+		if (err)
+			munmap(*out, size);
+	}
+	close(fd);
+	return err;
+}
+
+void pin_memory_unmap(void *memory, size_t size)
+{
+	if (memory)
+		munmap(memory, size);
+}
+
 void pin_remove(const struct pin *pin, const char *name)
 {
 	unlinkat(pin->fd, name, 0);

@@ -18,6 +18,9 @@
 /* Of a name in the directory; dots are not allowed there. */
 #define PIN_NAME_MAX 128
 
+/* Of what agents leave to each other in pinned memory: another one when any of it has another layout. */
+#define PIN_FORMAT 2
+
 struct pin;
 
 /**
@@ -50,6 +53,15 @@ int pin_put_bytes(const struct pin *pin, const char *name, struct bytes bytes);
 
 /** Appends what is kept under @name, rounded up with zeros. Returns 0 or a negative errno. */
 int pin_get_bytes(const struct pin *pin, const char *name, struct blob *out);
+
+/**
+ * Memory of @size bytes that lives as long as its pin @name; of zeros, if that was not there. Returns 0 or a
+ * negative errno; -EBADMSG: what is pinned there is something else.
+ */
+int pin_memory(const struct pin *pin, const char *name, size_t size, void **out);
+
+/** It goes on living. NULL is allowed. */
+void pin_memory_unmap(void *memory, size_t size);
 
 void pin_remove(const struct pin *pin, const char *name);
 

@@ -33,21 +33,11 @@ static void begin(struct stream *stream, uint64_t position, uint64_t started_bef
 
 bool accounting_meet(struct stream *stream, uint64_t position, uint64_t started_before)
 {
-	bool first = stream->expected == UINT64_MAX ||
-		     (stream->only_looked && position > stream->expected);
+	bool first = stream->expected == UINT64_MAX;
 
-	stream->only_looked = false;
 	if (first)
 		begin(stream, position, started_before);
 	return first;
-}
-
-void accounting_looked(struct stream *stream, uint64_t end, uint64_t started)
-{
-	begin(stream, end, started);
-	stream->looked = end;
-	stream->started_looked = started;
-	stream->only_looked = true;
 }
 
 void accounting_start(struct stream *stream)
@@ -137,7 +127,6 @@ void accounting_counts(struct stream *stream, uint64_t not_sampled, uint64_t dro
 void accounting_note(struct stream *stream, const struct loss_note *note)
 {
 	struct books *books = stream->process->books;
-	uint64_t position = note->position, started_before = note->started_before;
 
 	if (note->end > stream->expected && note->end - stream->expected <= STREAM_GAP_MAX) {
 		accounting_gap(stream, note->end - stream->expected, note->started);
@@ -146,14 +135,10 @@ void accounting_note(struct stream *stream, const struct loss_note *note)
 		stream->process->gaps++;
 	}
 	/* The first flush that we have of a process which was there before us was not the first. */
-	if (position < stream->looked) {
-		position = stream->looked;
-		started_before = stream->started_looked;
-	}
-	if (position < stream->since && started_before < stream->started_since) {
-		lose(stream, stream->since - position, stream->started_since - started_before);
-		stream->since = position;
-		stream->started_since = started_before;
+	if (note->position < stream->since && note->started_before < stream->started_since) {
+		lose(stream, stream->since - note->position, stream->started_since - note->started_before);
+		stream->since = note->position;
+		stream->started_since = note->started_before;
 	}
 	accounting_counts(stream, note->not_sampled, note->dropped_starts);
 	for (int reason = 0; reason < LOSSES; reason++) {

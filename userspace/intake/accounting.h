@@ -23,12 +23,6 @@
  */
 bool accounting_meet(struct stream *stream, uint64_t position, uint64_t started_before);
 
-/**
- * An agent that was killed has looked at @stream, of which nothing came yet, up to @end. That is
- * not to be taken again; what it took behind that is not known, and not ours to count.
- */
-void accounting_looked(struct stream *stream, uint64_t end, uint64_t started);
-
 /** A span's beginning has arrived. */
 void accounting_start(struct stream *stream);
 

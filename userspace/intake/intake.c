@@ -23,6 +23,7 @@ struct intake *intake_new(const struct intake_options *options)
 	intake->stack_names = options->stack_names;
 	intake->texts = options->texts;
 	intake->began = options->began;
+	intake->processes.keeper = options->keeper;
 	intake->complaints = COMPLAINTS_MAX;
 	return intake;
 
@@ -105,6 +106,7 @@ void intake_lost(struct intake *intake, const struct loss_key *key, const struct
 		return;
 	if (!key->buffer_id) {
 		accounting_unknown(process, note);
+		keep_process(&intake->processes, process);
 		return;
 	}
 	stream = process_stream(&intake->processes, process, key->buffer_id);
@@ -117,6 +119,7 @@ void intake_lost(struct intake *intake, const struct loss_key *key, const struct
 		stream->skipping = true;
 	}
 	accounting_note(stream, note);
+	keep_stream(&intake->processes, stream);
 }
 
 void intake_expect_losses(struct intake *intake, bool expected)
@@ -171,17 +174,49 @@ int intake_save(struct intake *intake, struct blob *out)
 int intake_load(struct intake *intake, struct bytes data, uint64_t now, uint64_t *open)
 {
 	advance(intake, now);
+	intake->loaded = true;
 	return checkpoint_load(&intake->processes, intake->assembler, data, now, open);
 }
 
-void intake_known(struct intake *intake, const struct process_id *id, uint64_t buffer_id, uint64_t end,
-		  uint64_t started)
+static bool restore_one_process(struct intake *intake, const struct kept *kept, uint32_t slot)
 {
-	struct process *process = detect_alive(id) ? intake_get_process(intake, id, intake->now) : NULL;
-	struct stream *stream = process ? process_stream(&intake->processes, process, buffer_id) : NULL;
+	struct process *process = process_find(&intake->processes, &kept->process);
 
-	if (stream && stream->expected == UINT64_MAX)
-		accounting_looked(stream, end, started);
+	if (!process && !intake->loaded) {
+		process = intake_get_process(intake, &kept->process, intake->now);
+		if (process)
+			restore_process(process, kept);
+	}
+	if (!process || process->slot)
+		return false;
+	process->slot = slot;
+	/* What is late of it is as late as we are. */
+	if (kept->flags & KEPT_ENDED)
+		process_end(&intake->processes, process, intake->now);
+	return true;
+}
+
+bool intake_restore(struct intake *intake, const struct kept *kept, uint32_t slot, uint64_t now)
+{
+	struct process *process;
+	struct stream *stream;
+
+	advance(intake, now);
+	if (kept->flags & KEPT_PROCESS)
+		return restore_one_process(intake, kept, slot);
+	process = process_find(&intake->processes, &kept->process);
+	if (!process)
+		return false;
+	stream = process_find_stream(&intake->processes, process, kept->of_stream.buffer_id);
+	if (!stream && !intake->loaded) {
+		stream = process_stream(&intake->processes, process, kept->of_stream.buffer_id);
+		if (stream)
+			restore_stream(stream, kept);
+	}
+	if (!stream || stream->slot)
+		return false;
+	stream->slot = slot;
+	return true;
 }
 
 size_t intake_processes(const struct intake *intake)

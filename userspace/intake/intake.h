@@ -19,6 +19,7 @@
 #include "blob.h"
 #include "books.h"
 #include "intake_options.h"
+#include "kept.h"
 
 struct intake;
 
@@ -68,11 +69,11 @@ int intake_save(struct intake *intake, struct blob *out);
 int intake_load(struct intake *intake, struct bytes data, uint64_t now, uint64_t *open);
 
 /**
- * What @process had on its buffer @buffer_id up to position @end, with @started spans started until there, was
- * taken by an agent before: it is not to be taken again.
+ * Goes on from what an agent before us has kept in @slot, if nothing has been taken yet: to be called after
+ * intake_load(), which has all of it, if there was something to load; and for all processes before any stream.
+ * @now is CLOCK_MONOTONIC. False: it is of no use, and the slot free.
  */
-void intake_known(struct intake *intake, const struct process_id *process, uint64_t buffer_id, uint64_t end,
-		  uint64_t started);
+bool intake_restore(struct intake *intake, const struct kept *kept, uint32_t slot, uint64_t now);
 
 /** No more events will come: finishes every open span as incomplete. */
 void intake_finish(struct intake *intake);

@@ -310,11 +310,14 @@ int intake_flush(struct intake *intake, const struct event *event, struct bytes 
 		return 0;
 	first = accounting_meet(stream, flush.header.position, flush.header.started_before);
 	why = "impossible position";
-	if (stream_advance(stream, &flush, &news))
+	if (stream_advance(stream, &flush, &news)) {
+		keep_stream(&intake->processes, stream);
 		goto rejected;
+	}
 	clock_shift_learn(&process->shift, flush.header.clock_time, event->time);
 	accounting_counts(stream, flush.header.not_sampled, flush.header.dropped_starts);
 	if (news.seen) {
+		keep_stream(&intake->processes, stream);
 		name_exception(intake, stream, &flush);
 		intake->counts.duplicates += flush.records.size != 0;
 		return 0;
@@ -334,6 +337,7 @@ int intake_flush(struct intake *intake, const struct event *event, struct bytes 
 		starts = take_records(intake, stream, &flush, news.overlap, &complaint);
 		accounting_check(stream, flush.header.started_before + starts);
 	}
+	keep_stream(&intake->processes, stream);
 	name_exception(intake, stream, &flush);
 	if (process->ended)
 		assembler_end(intake->assembler, process, process->ended_at);

@@ -172,6 +172,7 @@ int intake_fork(struct intake *intake, const struct event *event, struct bytes b
 	if (!process)
 		return 0;
 	process->whole = true;
+	keep_process(&intake->processes, process);
 	parent = process_find(&intake->processes, &fork.parent);
 	if (parent)
 		inherit(process, parent);
@@ -217,6 +218,7 @@ int intake_exec(struct intake *intake, const struct event *event, struct bytes b
 		if (!process)
 			return 0;
 		process->whole = true;
+		keep_process(&intake->processes, process);
 	}
 	detect(process);
 	facts = &process->facts;

@@ -12,6 +12,7 @@
 #include "span.h"
 #include "blob.h"
 #include "books.h"
+#include "kept.h"
 #include "span_limits.h"
 #include "tracers.h"
 
@@ -50,6 +51,7 @@ struct intake_options {
 	struct tracer_rules tracers; /* asked when a span starts */
 	struct stack_names stack_names; /* .describe may be NULL: stack traces are left out */
 	struct process_texts texts; /* .read may be NULL: only what the kernel could read is known */
+	struct keeper keeper; /* all zero: nobody goes on if this agent is killed */
 };
 
 /* What became of all spans, and what was wrong with the rest. All are sums since the start. */

@@ -29,6 +29,7 @@ struct intake {
 	uint64_t complaints_at;
 	bool skip;
 	bool losses_expected;
+	bool loaded; /* it goes on from a checkpoint */
 };
 
 /* What is wrong with a flush, to be said once it is done with. */

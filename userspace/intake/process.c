@@ -34,6 +34,8 @@ static void remove_all(struct processes *processes, struct list *list)
 
 void processes_free(struct processes *processes)
 {
+	/* Who comes after us goes on with them. */
+	processes->keeper = (struct keeper){0};
 	remove_all(processes, &processes->living);
 	remove_all(processes, &processes->ended);
 	ledger_free(&processes->ledger);
@@ -150,6 +152,7 @@ void process_end(struct processes *processes, struct process *process, uint64_t 
 	processes->n_living--;
 	list_move(&processes->ended, &process->order);
 	scopes_free(&process->scopes);
+	put_process(processes, process);
 }
 
 static struct stream **stream_bucket(const struct processes *processes,
@@ -209,8 +212,7 @@ static void stream_remove(struct processes *processes, struct stream *stream)
 	if (stream_drop(stream, &processes->pieces) &&
 	    stream->first.header.kind == OTEL_RECORD_START)
 		books_add(stream->process->books, BOOK_MALFORMED, 1);
-	if (stream->buffer_id > stream->process->forgotten_buffer)
-		stream->process->forgotten_buffer = stream->buffer_id;
+	forget_stream(processes, stream);
 	stream->process->n_streams--;
 	rank(processes, stream->process);
 	processes->n_streams--;
@@ -227,6 +229,7 @@ void process_remove(struct processes *processes, struct process *process)
 	while (*p != process)
 		p = &(*p)->next_hash;
 	*p = process->next_hash;
+	forget_process(processes, process);
 	list_remove(&process->order);
 	processes->n--;
 	processes->n_living -= !process->ended;
@@ -237,23 +240,41 @@ void process_remove(struct processes *processes, struct process *process)
 	free(process);
 }
 
-struct stream *process_stream(struct processes *processes, struct process *process,
-			      uint64_t buffer_id)
+struct stream *process_find_stream(const struct processes *processes, const struct process *process,
+				   uint64_t buffer_id)
 {
-	struct stream **head = stream_bucket(processes, process, buffer_id), *it = *head;
+	struct stream *it = *stream_bucket(processes, process, buffer_id);
 
 	while (it && (it->process != process || it->buffer_id != buffer_id))
 		it = it->next_hash;
+	return it;
+}
+
+/* The stream of @process that is silent the longest. */
+static void drop_one(struct processes *processes, struct process *process)
+{
+	struct stream *stream = list_entry(process->streams.next, struct stream, sibling);
+
+	if (stream->buffer_id > process->forgotten_buffer)
+		process->forgotten_buffer = stream->buffer_id;
+	put_process(processes, process);
+	stream_remove(processes, stream);
+}
+
+struct stream *process_stream(struct processes *processes, struct process *process,
+			      uint64_t buffer_id)
+{
+	struct stream *it = process_find_stream(processes, process, buffer_id), **head;
+
 	if (it) {
 		list_move(&process->streams, &it->sibling);
 		return it;
 	}
 	/* Threads that come and go leave theirs behind: nobody says which are over for good. */
 	if (process->n_streams >= STREAMS_OF_PROCESS_MAX)
-		stream_remove(processes, list_entry(process->streams.next, struct stream, sibling));
+		drop_one(processes, process);
 	else if (processes->n_streams >= STREAMS_MAX)
-		stream_remove(processes, list_entry(most_streams(processes)->streams.next, struct stream,
-						    sibling));
+		drop_one(processes, most_streams(processes));
 	it = calloc(1, sizeof(*it));
 	if (!it)
 		return NULL;
@@ -261,6 +282,7 @@ struct stream *process_stream(struct processes *processes, struct process *proce
 	it->pieces_of_process = &process->pieces;
 	it->buffer_id = buffer_id;
 	it->expected = UINT64_MAX;
+	head = stream_bucket(processes, process, buffer_id);
 	it->next_hash = *head;
 	*head = it;
 	list_add(&processes->streams, &it->used);

@@ -13,6 +13,7 @@
 #include "books.h"
 #include "clock.h"
 #include "detect.h"
+#include "kept.h"
 #include "list.h"
 #include "scopes.h"
 #include "stream.h"
@@ -46,9 +47,11 @@ struct process {
 	struct scopes scopes;
 	struct books *books;
 	uint64_t lost_unknown;	   /* spans in its books that the headers will tell of once more */
+	uint64_t kept_unknown;	   /* how many of those are kept */
 	uint64_t forgotten_buffer; /* the highest id of a stream that was forgotten */
 	uint64_t rejected;
 	size_t words; /* bytes of memory that hold what it says of itself */
+	uint32_t slot; /* see kept.h */
 	bool reported;
 	bool bad_environment; /* OTEL_RESOURCE_ATTRIBUTES makes no sense */
 	bool bad_environment_reported;
@@ -73,6 +76,7 @@ struct processes {
 	size_t words;	     /* memory that holds what processes say of themselves */
 	uint64_t secret;
 	struct ledger ledger;
+	struct keeper keeper;
 };
 
 #define PROCESSES_MAX 65536
@@ -104,7 +108,7 @@ void process_touch(struct processes *processes, struct process *process, uint64_
  */
 void process_weigh(struct processes *processes, struct process *process);
 
-/** It has ended; it is kept for what is late. */
+/** It has ended; it stays known for what is late. */
 void process_end(struct processes *processes, struct process *process, uint64_t now);
 
 /** Forgets it. Its spans must have been finished. */
@@ -119,6 +123,10 @@ struct process *process_most_pieces(const struct processes *processes);
  */
 struct stream *process_stream(struct processes *processes, struct process *process,
 			      uint64_t buffer_id);
+
+/** The same, but NULL if it is not known. */
+struct stream *process_find_stream(const struct processes *processes, const struct process *process,
+				   uint64_t buffer_id);
 
 /** What people call it: the executable's name, printable, or "?". */
 void process_name(const struct process *process, char *text, size_t room);

@@ -37,14 +37,11 @@ struct stream {
 	/* Where its books begin: position, and spans that were started before. */
 	uint64_t since;
 	uint64_t started_since;
-	/* Up to where an agent that was killed has looked at it, and spans started by then. */
-	uint64_t looked;
-	uint64_t started_looked;
 	/* The producer's own counts, as of the last header, all of its past included. */
 	uint64_t not_sampled;
 	uint64_t dropped_starts;
 	bool fresh; /* there is a past that is not ours to count */
-	bool only_looked; /* nothing came since: that agent may have taken more before its end */
+	uint32_t slot; /* see kept.h */
 	/* A value of which not all pieces are here. */
 	struct record first; /* without payload */
 	struct blob pieces;

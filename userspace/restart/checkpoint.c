@@ -8,11 +8,11 @@
 #include "resource.h"
 
 #define MAGIC UINT32_C(0x4354544f) /* OTTC */
-#define VERSION 2
+#define VERSION 3
 
 /* A reminder for who gives one of them another field: what becomes of that over a restart is said here. */
-_Static_assert(sizeof(struct process) == 512, "save_process() and load_process() have all fields");
-_Static_assert(sizeof(struct stream) == 256, "save_stream() and load_stream() have all fields");
+_Static_assert(sizeof(struct process) == 528, "save_process() and load_process() have all fields");
+_Static_assert(sizeof(struct stream) == 240, "save_stream() and load_stream() have all fields");
 
 struct header {
 	uint32_t magic;
@@ -23,7 +23,7 @@ struct header {
 
 /* ---- Streams -------------------------------------------------------------------------------- */
 
-enum { FRESH = 1, JOINING = 2, SKIPPING = 4, ONLY_LOOKED = 8 };
+enum { FRESH = 1, JOINING = 2, SKIPPING = 4 };
 
 static void save_stream(const struct stream *stream, struct pack *pack)
 {
@@ -35,13 +35,10 @@ static void save_stream(const struct stream *stream, struct pack *pack)
 	pack_u64(pack, stream->lost);
 	pack_u64(pack, stream->since);
 	pack_u64(pack, stream->started_since);
-	pack_u64(pack, stream->looked);
-	pack_u64(pack, stream->started_looked);
 	pack_u64(pack, stream->not_sampled);
 	pack_u64(pack, stream->dropped_starts);
 	pack_u64(pack, (stream->fresh ? FRESH : 0) | (stream->joining ? JOINING : 0) |
-			       (stream->skipping ? SKIPPING : 0) |
-			       (stream->only_looked ? ONLY_LOOKED : 0));
+			       (stream->skipping ? SKIPPING : 0));
 	pack_text(pack, stream->exception);
 	pack_u64(pack, stream->exception_position);
 	if (!stream->joining)
@@ -85,14 +82,11 @@ static void load_stream(struct processes *processes, struct process *process, st
 	(void)unpack_u64(unpack);
 	stream->since = unpack_u64(unpack);
 	stream->started_since = unpack_u64(unpack);
-	stream->looked = unpack_u64(unpack);
-	stream->started_looked = unpack_u64(unpack);
 	stream->not_sampled = unpack_u64(unpack);
 	stream->dropped_starts = unpack_u64(unpack);
 	bits = unpack_u64(unpack);
 	stream->fresh = bits & FRESH;
 	stream->skipping = bits & SKIPPING;
-	stream->only_looked = bits & ONLY_LOOKED;
 	stream->exception = unpack_text(unpack);
 	stream->exception_position = unpack_u64(unpack);
 	if (bits & JOINING)
@@ -230,7 +224,7 @@ static void load_process(struct processes *processes, struct assembler *as, stru
 	process->shift.known = (uint8_t)unpack_u64(unpack);
 	process->shift.same = (uint8_t)unpack_u64(unpack);
 	load_facts(process, unpack);
-	process->lost_unknown = unpack_u64(unpack);
+	process->lost_unknown = process->kept_unknown = unpack_u64(unpack);
 	process->forgotten_buffer = unpack_u64(unpack);
 	process->rejected = unpack_u64(unpack);
 	n = unpack_u64(unpack);

@@ -6,16 +6,25 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
+#include "positions.h"
 
 struct custody {
 	struct journal *journal;
 	struct journal_past past;
 	struct journal_entry entry;
+	struct positions *positions;
+	struct journal_change changes[JOURNAL_CHANGES];
+	size_t n_changes;
+	bool begun;
+	bool written;	/* in the journal: they are to take place, once their event cannot come again */
+	bool told_room; /* that there was no memory for more positions */
 	struct intake *intake;
 	struct pipeline *pipeline;
 	struct span **spans; /* finished, and not handed to the exporters yet */
 	size_t n;
+	size_t n_written; /* of those, in the journal */
 	size_t room;
 };
 
@@ -27,10 +36,14 @@ int custody_new(const struct pin *pin, uint64_t consumed, struct custody **out)
 	if (!custody)
 		return -ENOMEM;
 	err = journal_open(pin, consumed, &custody->journal, &custody->past);
+	if (!err)
+		err = positions_open(pin, &custody->positions);
 	if (err) {
-		free(custody);
+		custody_free(custody);
 		return err;
 	}
+	for (size_t i = 0; i < custody->past.n_changes; i++)
+		positions_write(custody->positions, custody->past.changes[i].slot, &custody->past.changes[i].kept);
 	*out = custody;
 	return 0;
 }
@@ -42,6 +55,7 @@ void custody_free(struct custody *custody)
 	for (size_t i = 0; i < custody->n; i++)
 		span_unref(custody->spans[i]);
 	free(custody->spans);
+	positions_close(custody->positions);
 	journal_close(custody->journal);
 	free(custody);
 }
@@ -112,24 +126,22 @@ static void say_past(const struct journal_past *past, uint64_t restored)
 			  time, past->lost);
 }
 
-static void on_known(void *self, const struct journal_look *look)
+static bool on_known(void *self, uint32_t slot, const struct kept *kept)
 {
 	struct custody *custody = self;
 
-	intake_known(custody->intake, &look->process, look->buffer_id, look->end, look->started);
+	return intake_restore(custody->intake, kept, slot, clock_now());
 }
 
-void custody_begin(struct custody *custody, struct intake *intake, bool resumed,
-		   struct pipeline *pipeline)
+void custody_begin(struct custody *custody, struct intake *intake, struct pipeline *pipeline)
 {
 	uint64_t open = books_in_hand(intake_ledger(intake)->sums);
 
 	custody->intake = intake;
 	custody->pipeline = pipeline;
 	say_past(&custody->past, open);
-	/* A checkpoint has all streams, these among them. */
-	if (!resumed)
-		journal_looks(custody->journal, on_known, custody);
+	positions_load(custody->positions, on_known, custody);
+	custody->begun = true;
 	journal_begin(custody->journal, open);
 	for (size_t slot = 0; slot < pipeline_exporters(pipeline); slot++)
 		journal_name(custody->journal, slot, pipeline_exporter_name(pipeline, slot));
@@ -157,16 +169,92 @@ void custody_span(struct custody *custody, struct span *span)
 	custody->entry.handed++;
 }
 
+/* What the journal has written down takes place. */
+static void settle(struct custody *custody)
+{
+	if (!custody->written)
+		return;
+	for (size_t i = 0; i < custody->n_changes; i++)
+		positions_write(custody->positions, custody->changes[i].slot, &custody->changes[i].kept);
+	journal_changed(custody->journal);
+	custody->n_changes = 0;
+	custody->written = false;
+}
+
+static bool take_slot(struct custody *custody, uint32_t *slot)
+{
+	/* What was kept before is known again, but not yet in which slots. */
+	if (!custody->begun)
+		return false;
+	if (!*slot)
+		*slot = positions_take(custody->positions);
+	if (!*slot && !custody->told_room) {
+		log_error("no memory for how far each stream was read: if this agent is killed, the next one may "
+			  "count wrongly");
+		custody->told_room = true;
+	}
+	return *slot;
+}
+
+static struct journal_change *find_change(struct custody *custody, uint32_t slot)
+{
+	for (size_t i = 0; i < custody->n_changes; i++)
+		if (custody->changes[i].slot == slot)
+			return &custody->changes[i];
+	return NULL;
+}
+
+static void on_keep(void *self, uint32_t *slot, const struct kept *kept)
+{
+	struct custody *custody = self;
+	struct journal_change *change;
+
+	settle(custody);
+	if (!take_slot(custody, slot))
+		return;
+	change = find_change(custody, *slot);
+	if (!change && custody->n_changes < JOURNAL_CHANGES)
+		change = &custody->changes[custody->n_changes++];
+	if (change)
+		*change = (struct journal_change){*slot, *kept};
+	else
+		positions_write(custody->positions, *slot, kept);
+}
+
+static void on_put(void *self, uint32_t *slot, const struct kept *kept)
+{
+	struct custody *custody = self;
+	struct journal_change *change;
+
+	settle(custody);
+	if (kept && !take_slot(custody, slot))
+		return;
+	change = find_change(custody, *slot);
+	if (change)
+		*change = custody->changes[--custody->n_changes];
+	positions_write(custody->positions, *slot, kept);
+	if (kept)
+		return;
+	if (custody->begun)
+		positions_give_back(custody->positions, *slot);
+	*slot = 0;
+}
+
+struct keeper custody_keeper(struct custody *custody)
+{
+	return (struct keeper){on_keep, on_put, custody};
+}
+
 static void release(struct custody *custody)
 {
 	for (size_t i = 0; i < custody->n; i++) {
 		pipeline_submit(custody->pipeline, custody->spans[i]);
 		span_unref(custody->spans[i]);
 	}
-	custody->n = 0;
+	custody->n = custody->n_written = 0;
 }
 
-static void write_entry(struct custody *custody, uint64_t event, const struct journal_look *look)
+static void write_entry(struct custody *custody, uint64_t event)
 {
 	const uint64_t *sums = intake_ledger(custody->intake)->sums;
 	struct timespec now;
@@ -176,37 +264,30 @@ static void write_entry(struct custody *custody, uint64_t event, const struct jo
 	custody->entry.event = event;
 	custody->entry.open = books_in_hand(sums);
 	custody->entry.lost = books_lost(sums);
-	journal_write(custody->journal, &custody->entry, look);
+	journal_write(custody->journal, &custody->entry, custody->changes, custody->n_changes);
+	custody->written = true;
+	custody->n_written = custody->n;
 }
 
 void custody_event(struct custody *custody)
 {
+	settle(custody);
+	/* Of what else was done since: this event may come again, and that does not. */
+	if (custody->n_changes || custody->n != custody->n_written)
+		custody_done(custody);
 	release(custody);
 }
 
 void custody_event_done(struct custody *custody, uint64_t position)
 {
-	write_entry(custody, position, NULL);
-}
-
-void custody_look_done(struct custody *custody, const struct event *event)
-{
-	struct journal_look look = {.process = event->process};
-	struct otel_buffer header;
-
-	if (event->kind == EVENT_FLUSH && event->size >= sizeof(header)) {
-		memcpy(&header, event + 1, sizeof(header));
-		look.buffer_id = header.buffer_id;
-		look.end = header.position + header.committed;
-		look.started = header.started;
-	}
-	write_entry(custody, UINT64_MAX, look.buffer_id ? &look : NULL);
-	release(custody);
+	write_entry(custody, position);
 }
 
 void custody_done(struct custody *custody)
 {
-	write_entry(custody, UINT64_MAX, NULL);
+	settle(custody);
+	write_entry(custody, UINT64_MAX);
+	settle(custody);
 	release(custody);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Custody: what the agent has to answer for between the ring and the exporters, written into a
- * pinned journal (journal.h), and what it says of an agent before it that was killed.
+ * Custody: what the agent has to answer for between the ring and the exporters, and how far it has come,
+ * written into pinned memory (journal.h, positions.h), and what it says of an agent before it that was killed.
  *
  * Single-threaded.
  */
@@ -24,12 +24,14 @@ void custody_free(struct custody *custody);
 /** For pipeline_new(). */
 struct exporter_trace *custody_exporters(struct custody *custody);
 
+/** For intake_new(). */
+struct keeper custody_keeper(struct custody *custody);
+
 /**
- * @intake goes on from the checkpoint of the agent before, if @resumed. Says what was lost with
- * that agent, and begins.
+ * @intake goes on from where the agent before was, after the checkpoint of that has been loaded, if there is
+ * one. Says what was lost with that agent, and begins.
  */
-void custody_begin(struct custody *custody, struct intake *intake, bool resumed,
-		   struct pipeline *pipeline);
+void custody_begin(struct custody *custody, struct intake *intake, struct pipeline *pipeline);
 
 /** Takes a reference, for when what has finished it is done with. */
 void custody_span(struct custody *custody, struct span *span);
@@ -40,10 +42,7 @@ void custody_event(struct custody *custody);
 /** It is done with; @position: where it is in the ring. */
 void custody_event_done(struct custody *custody, uint64_t position);
 
-/** What was looked at, an EVENT_FLUSH, is done with. */
-void custody_look_done(struct custody *custody, const struct event *event);
-
-/** Something else is done with, and all events were given back. */
+/** Something else is done with, a look or a note of losses, and all events were given back. */
 void custody_done(struct custody *custody);
 
 /** The agent ends in order. */

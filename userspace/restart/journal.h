@@ -6,18 +6,16 @@
  *
  * The agent writes it before an event is given back to the ring, and hands the spans that the event
  * has finished to the exporters afterwards: an event that comes again is one of which nothing has
- * left.
- *
- * What was looked at in the memory of processes comes again, too: how far that was is noted for
- * each buffer.
+ * left. What the event has changed of what is kept of streams (positions.h) is written there, too,
+ * and takes place when it cannot come again.
  *
  * Single-threaded, but for what exporters write.
  */
 #ifndef OTEL_BPF_JOURNAL_H
 #define OTEL_BPF_JOURNAL_H
 
-#include "../../bpf/event.h"
 #include "exporter.h"
+#include "kept.h"
 #include "pin.h"
 #include "pipeline.h"
 
@@ -33,13 +31,14 @@ struct journal_entry {
 	uint64_t time;	 /* unix time, nanoseconds */
 };
 
-/* How far the memory of a process was looked at. */
-struct journal_look {
-	struct process_id process;
-	uint64_t buffer_id;
-	uint64_t end;	  /* position */
-	uint64_t started; /* spans on this buffer up to there */
+/* What becomes of a slot of positions.h. */
+struct journal_change {
+	uint32_t slot;
+	struct kept kept;
 };
+
+/* One stream, and all processes that are known by it. */
+#define JOURNAL_CHANGES 8
 
 /* What an agent before us has left. */
 struct journal_past {
@@ -55,6 +54,8 @@ struct journal_past {
 		uint64_t under_way;
 		uint64_t dropped;
 	} exporters[JOURNAL_EXPORTERS];
+	size_t n_changes; /* that may not have taken place */
+	struct journal_change changes[JOURNAL_CHANGES];
 };
 
 struct journal;
@@ -67,10 +68,6 @@ int journal_open(const struct pin *pin, uint64_t consumed, struct journal **out,
 		 struct journal_past *past);
 void journal_close(struct journal *journal);
 
-/** Calls @known for all that the agent before has looked at. */
-void journal_looks(const struct journal *journal,
-		   void (*known)(void *self, const struct journal_look *look), void *self);
-
 /** Begins anew. To be called after all above, and before the exporters are given spans. */
 void journal_begin(struct journal *journal, uint64_t open);
 
@@ -78,9 +75,12 @@ void journal_begin(struct journal *journal, uint64_t open);
 struct exporter_trace *journal_exporters(struct journal *journal);
 void journal_name(struct journal *journal, size_t slot, const char *name);
 
-/** Writes @entry; @look: what was handled was a look. */
+/** Writes @entry, and up to JOURNAL_CHANGES changes. */
 void journal_write(struct journal *journal, const struct journal_entry *entry,
-		   const struct journal_look *look);
+		   const struct journal_change *changes, size_t n_changes);
+
+/** The changes of the last entry have taken place. */
+void journal_changed(struct journal *journal);
 
 /** The agent ends in order. */
 void journal_end(struct journal *journal);
