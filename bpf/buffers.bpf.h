@@ -12,7 +12,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, LOSS_NOTES_MAX);
 	__type(key, struct loss_key);
 	__type(value, struct loss_note);
 } losses SEC(".maps");

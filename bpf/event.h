@@ -144,6 +144,8 @@ struct loss_key {
 	otel_u64 buffer_id; /* 0: of flushes that say none, or beyond what a process may have in the map */
 };
 
+#define LOSS_NOTES_MAX 16384
+
 struct loss_note {
 	otel_u64 flushes[LOSSES];
 	otel_u64 bytes[LOSSES];

@@ -53,6 +53,12 @@ int capture_new(size_t ring_bytes, struct pin *pin, capture_event_fn event, void
 		capture_free(capture);
 		return err;
 	}
+	err = capture_losses_open(capture);
+	if (err) {
+		log_error("no memory for what is lost: %s", strerror(-err));
+		capture_free(capture);
+		return err;
+	}
 	log_debug("attaching by %s", capture->multi ? "uprobe_multi" : "perf events");
 	*out = capture;
 	return 0;
@@ -72,8 +78,7 @@ void capture_free(struct capture *capture)
 	detach_exceptions(capture);
 	free(capture->exceptions);
 	attachments_free(capture->attachments);
-	free(capture->losses.keys);
-	free(capture->losses.notes);
+	capture_losses_close(capture);
 	capture_ring_close(capture);
 	capture_bpf__destroy(capture->bpf);
 	if (capture->program >= 0)
@@ -163,15 +168,7 @@ bool capture_took_over(const struct capture *capture)
 
 void capture_leave(struct capture *capture)
 {
-	struct losses *losses = &capture->losses;
-
 	/* Nobody is there to be woken. */
 	capture->bpf->data->reader = READER_BUSY;
-	/* What is noted is for who reads the rest of the ring; newer notes of a stream tell its end, too. */
-	for (size_t i = 0; i < losses->n; i++)
-		bpf_map__update_elem(capture->bpf->maps.losses, &losses->keys[i],
-				     sizeof(losses->keys[i]), &losses->notes[i],
-				     sizeof(losses->notes[i]), BPF_NOEXIST);
-	losses->n = 0;
 	capture->left = true;
 }

@@ -6,28 +6,39 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "capture_state.h"
 #include "log.h"
 
-#define NOTES_ROOM 256
+#define PIN_NAME "losses"
 
-static bool make_room(struct losses *losses)
+int capture_losses_open(struct capture *capture)
 {
-	size_t room = losses->room + NOTES_ROOM;
-	struct loss_key *keys = realloc(losses->keys, room * sizeof(*keys));
-	struct loss_note *notes;
+	struct losses *losses = &capture->losses;
+	void *taken;
+	int err = 0;
 
-	if (!keys)
-		return false;
-	losses->keys = keys;
-	notes = realloc(losses->notes, room * sizeof(*notes));
-	if (!notes)
-		return false;
-	losses->notes = notes;
-	losses->room = room;
-	return true;
+	if (capture->pin)
+		err = pin_memory(capture->pin, PIN_NAME, sizeof(*losses->taken), &taken);
+	else
+		taken = mmap(NULL, sizeof(*losses->taken), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!err && taken == MAP_FAILED)
+		err = -errno;
+	if (err)
+		return err;
+	losses->taken = taken;
+	losses->n = LOSS_NOTES_MAX;
+	while (losses->n && !losses->taken->keys[losses->n - 1].process.pid)
+		losses->n--;
+	losses->end = capture_written(capture);
+	return 0;
+}
+
+void capture_losses_close(struct capture *capture)
+{
+	if (capture->losses.taken)
+		munmap(capture->losses.taken, sizeof(*capture->losses.taken));
 }
 
 /*
@@ -43,18 +54,17 @@ static void take_notes(struct capture *capture)
 	capture->bpf->bss->losses_noted = 0;
 	__sync_synchronize();
 	capture->bpf->bss->losses_read++;
-	/* What does not fit into our memory stays there. */
-	while ((losses->n < losses->room && err != -ENOSPC) || make_room(losses)) {
-		taken = (uint32_t)(losses->room - losses->n);
-		err = bpf_map_lookup_and_delete_batch(fd, after, &bucket, losses->keys + losses->n,
-						      losses->notes + losses->n, &taken, NULL);
-		if (err && err != -ENOENT && err != -ENOSPC)
-			return;
-		losses->n += taken;
-		if (err == -ENOENT)
-			return;
+	while (!err && losses->n < LOSS_NOTES_MAX) {
+		taken = (uint32_t)(LOSS_NOTES_MAX - losses->n);
+		err = bpf_map_lookup_and_delete_batch(fd, after, &bucket, losses->taken->keys + losses->n,
+						      losses->taken->notes + losses->n, &taken, NULL);
+		if (!err || err == -ENOENT)
+			losses->n += taken;
 		after = &bucket;
 	}
+	/* What does not fit stays there. */
+	if (err != -ENOENT)
+		capture->bpf->bss->losses_noted = 1;
 }
 
 bool capture_noted_losses(const struct capture *capture)
@@ -79,8 +89,15 @@ bool capture_losses(struct capture *capture,
 	/* What was handed over before is in the ring: it must be known first, or would be taken for lost. */
 	if (capture_consumed(capture) < losses->end)
 		return true;
-	for (size_t i = 0; i < losses->n; i++)
-		lost(self, &losses->keys[i], &losses->notes[i]);
+	for (size_t i = 0; i < losses->n; i++) {
+		struct loss_key *key = &losses->taken->keys[i];
+
+		if (!key->process.pid)
+			continue;
+		lost(self, key, &losses->taken->notes[i]);
+		/* If we are killed before, it is told again, which changes nothing. */
+		__atomic_store_n(&key->process.pid, 0, __ATOMIC_RELEASE);
+	}
 	losses->n = 0;
 	return true;
 }

@@ -13,12 +13,18 @@
 #include "bpf/capture.skel.h"
 #include "capture.h"
 
-/* What BPF says it lost, between reading that and telling it. */
+/*
+ * What BPF says it lost, between taking that out of its map and telling it: pinned, if anything is. The kernel
+ * writes it there when it takes it out, so it is always in one place or the other.
+ */
+struct taken_losses {
+	struct loss_key keys[LOSS_NOTES_MAX]; /* .process.pid 0: it has been told */
+	struct loss_note notes[LOSS_NOTES_MAX];
+};
+
 struct losses {
-	struct loss_key *keys;
-	struct loss_note *notes; /* of the keys at the same places */
-	size_t n;
-	size_t room;
+	struct taken_losses *taken;
+	size_t n;     /* of them, at most */
 	uint64_t end; /* what the ring held when they were noted */
 };
 
@@ -64,5 +70,11 @@ void capture_explain(int err);
 /** Maps the ring. Returns 0 or a negative errno; capture_ring_close() in either case. */
 int capture_ring_open(struct capture *capture);
 void capture_ring_close(struct capture *capture);
+
+/* ---- capture_losses.c ---- */
+
+/** After the ring. Finds what an agent before us has taken and not told. Returns 0 or a negative errno. */
+int capture_losses_open(struct capture *capture);
+void capture_losses_close(struct capture *capture);
 
 #endif
