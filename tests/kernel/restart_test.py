@@ -2,6 +2,7 @@
 """Agents that are killed, stopped and started again: applications do not notice, and nothing is lost in silence."""
 import json
 import os
+import random
 import re
 import signal
 import time
@@ -138,6 +139,61 @@ def what_is_lost_with_agents_that_are_killed_under_load_is_counted_exactly():
     for agent in agents:
         equal([line for line in agent.err.splitlines() if "not handed over" in line], [], "taken for lost once more")
     equal(named(spans, "never exported"), [], "the span that was open")
+
+
+def span_ids(agent):
+    """Of all that it has exported: too many to look at each."""
+    with open(agent.file, encoding="ascii") as file:
+        text = file.read()
+    return re.findall(r'"spanId":"([0-9a-f]{16})"', text[:text.rfind("\n") + 1])
+
+
+def check_flood(end, times, staying, coming):
+    """
+    Agents end by end() one after the other, while so many threads that stay, and processes of threads that come and
+    go, make more than a small ring takes: all spans are counted.
+    """
+    stays, comes, bpf, agents = Serve(staying), Serve(coming, "torrent"), BpfFs(), []
+    agents.append(bpf.attach(stays, comes, options=("--pin", "--ring-size", "64K")))
+    stays.work(0)
+    comes.ask("work", "working")
+    for _ in range(times):
+        size = os.path.getsize(agents[-1].file)
+        wait_until(lambda: os.path.getsize(agents[-1].file) > size, "spans")
+        time.sleep(0.1 * random.random())  # at another moment of its doings each time
+        end(agents[-1].process)
+        agents[-1].wait()
+        agents.append(bpf.attach())
+    recorded = stays.rest() + int(comes.ask("rest", "recorded"))
+    agents[-1].stop()
+    agents.append(bpf.detach())
+    said = "".join(agent.err for agent in agents)
+    lost = number(said, r"(\d+) spans were lost with the agent that was killed", r" (\d+)  lost: ",
+                  r"had counted (\d+) spans as lost before")
+    ids = [it for agent in agents for it in span_ids(agent)]
+    equal(len(set(ids)), len(ids), "different ids")
+    check(lost > recorded / 10, f"only {lost} of {recorded} were lost: this was no overload")
+    # What was on its way is one line, which is there or is not.
+    possible = {0}
+    for n in re.findall(r"(\d+) more were on their way then", said):
+        possible |= {it + int(n) for it in possible}
+    missing = recorded - len(ids) - lost
+    check(missing in possible, f"{missing} of {recorded} spans are in no count; possible were {sorted(possible)}")
+
+
+@test
+def of_a_flood_what_agents_that_are_killed_have_lost_is_counted_exactly():
+    check_flood(lambda process: process.kill(), 6, 3, "1 3 40")
+
+
+@test
+def of_a_flood_of_short_lives_what_agents_that_are_killed_have_lost_is_counted_exactly():
+    check_flood(lambda process: process.kill(), 15, 0, "2 4 50")
+
+
+@test
+def of_a_flood_what_agents_that_are_restarted_in_order_lose_is_counted_exactly():
+    check_flood(lambda process: process.terminate(), 3, 3, "1 3 40")
 
 
 @test

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program that runs without an agent (programs/serve.c), and agents that attach to it."""
+"""Programs that run without an agent (programs/serve.c, torrent.c), and agents that attach to them."""
 import time
 
 from harness import Run, build, contains, direct, equal, wait_until
 
 
 class Serve(Run):
-    """Runs serve, and asks it one line at a time."""
+    """Runs serve, or another program with arguments, and asks it one line at a time."""
 
-    def __init__(self, threads=0):
-        super().__init__([build("serve"), str(threads)], direct=True)
+    def __init__(self, threads=0, program="serve"):
+        super().__init__([build(program), *str(threads).split()], direct=True)
         self.answers = 0
         self.serves = int(self.answer("ready"))
 
