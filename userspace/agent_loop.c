@@ -117,8 +117,9 @@ void agent_tick(struct agent *agent)
 		capture_sweep(agent->capture, on_swept, agent);
 		agent->next_sweep = now + SWEEP_NS;
 	}
-	if (now >= agent->next_look) {
-		look_start(agent->look, now, agent->looks++ % COUNTS_LOOKS == 0);
+	if (now >= agent->next_look &&
+	    look_start(agent->look, now, agent->looks % COUNTS_LOOKS ? 0 : LOOK_COUNTS)) {
+		agent->looks++;
 		agent->next_look = now + LOOK_NS;
 	}
 	if (look_turn(agent->look, capture_consumed(agent->capture), now))

@@ -46,7 +46,7 @@ static void last_look(struct agent *agent)
 		if (!look_under_way(agent->look)) {
 			if (looks++)
 				return;
-			look_start(agent->look, now, true);
+			(void)look_start(agent->look, now, LOOK_COUNTS | LOOK_ALL);
 		}
 		if (!capture_read(agent->capture))
 			nanosleep(&moment, NULL);

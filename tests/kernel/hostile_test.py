@@ -129,6 +129,18 @@ def a_hundred_thousand_threads_in_a_loop_do_not_keep_the_agent_from_others():
 
 
 @test
+def processes_that_take_long_to_look_at_do_not_keep_the_agent_from_a_quiet_one():
+    running = Run([build("crowds"), "60", "2"])
+    running.line("ready")
+    for i in range(2):  # where it is not looked at, it hands over after three seconds
+        span, = wait_until(lambda: [s for s in named(running.spans, "held") if s.attributes["i"] == i], f"span {i}")
+        late = time.time() - span.end / 1e9
+        check(late < 2, f"span {i} was held for {late} s")
+    os.kill(command_pid(running.pid), signal.SIGKILL)
+    running.wait()
+
+
+@test
 def memory_that_is_not_there_or_a_devices_is_refused():
     reported("devices", "flushes were refused")
 

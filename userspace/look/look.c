@@ -26,14 +26,26 @@
 #define LONG_NS 20000000u
 #define LONG_FACTOR 9
 
+/*
+ * And all that take so long together get no more than this of one look, after all others. Those of which it is not
+ * known how long they take come in between, one by one: what is left of them waits for the next look.
+ */
+#define LONG_TOGETHER_NS 200000000u
+
+/* What is not read within this time goes on the next time. */
+#define BUDGET_NS 5000000u
+#define LONG_BUDGET_NS 100000000u
+
 struct looked_at {
 	struct looked_at *next;
 	struct process_id id;
 	uint64_t anchor; /* 0: not known yet */
+	uint64_t asked;	 /* with this one */
 	uint32_t image_count;
 	uint32_t bucket;		  /* where to go on */
 	uint64_t images[PEEK_IMAGES_MAX]; /* the last ones that were told */
 	uint64_t not_before;
+	uint64_t took;	/* to be read, the last time; 0: not known */
 	unsigned stuck; /* how often */
 };
 
@@ -56,7 +68,10 @@ struct look {
 	/* This look: whom it is still to be at. */
 	uint32_t *pids;
 	size_t n_pids, pids_room, at;
+	size_t n_short;	  /* the first ones: that take no time */
+	size_t long_turn; /* which of those that take long is the next */
 	bool counts;
+	bool all;
 	struct process_id asked[ASKED_MAX];
 	unsigned first_asked, n_asked;
 	uint64_t heard;
@@ -166,6 +181,8 @@ static void inherit(struct look *look, struct looked_at *child, const struct eve
 	if (!parent || fork->shares_memory)
 		return;
 	child->anchor = parent->anchor;
+	if (parent->took > LONG_NS)
+		child->took = parent->took;
 	child->image_count = parent->image_count;
 	memcpy(child->images, parent->images, sizeof(child->images));
 }
@@ -221,10 +238,44 @@ void look_image(struct look *look, uint32_t pid, uint64_t address)
 
 /* ---- Asking ---- */
 
-void look_start(struct look *look, uint64_t now, bool counts)
+/* Until the kernel has said who it is, what it holds would be of somebody else. */
+static bool is_due(const struct looked_at *process, uint64_t now)
 {
+	return process->id.start_time && now >= process->not_before;
+}
+
+static void add(struct look *look, const struct looked_at *process)
+{
+	if (look->n_pids < look->pids_room)
+		look->pids[look->n_pids++] = process->id.pid;
+}
+
+/* Of @n that take long, in turn, as many as there is time for; at least one. @all: all of them. */
+static void add_long(struct look *look, size_t n, uint64_t now, bool all)
+{
+	size_t first = n ? look->long_turn % n : 0, i = 0;
+	uint64_t together = 0;
+
+	/* Twice, to go on from the last one to the first. */
+	for (size_t bucket = 0; bucket < 2 * BUCKETS && i < first + n; bucket++)
+		for (struct looked_at *it = look->buckets[bucket % BUCKETS]; it; it = it->next) {
+			if (it->took <= LONG_NS || !is_due(it, now) || i++ < first || i > first + n ||
+			    (together >= LONG_TOGETHER_NS && !all))
+				continue;
+			together += it->took;
+			look->long_turn++;
+			add(look, it);
+		}
+}
+
+bool look_start(struct look *look, uint64_t now, unsigned how)
+{
+	size_t n_long = 0;
+
+	if (look->at >= look->n_short)
+		look->n_pids = look->at;
 	if (look->broken || look->at < look->n_pids || look->n_asked)
-		return;
+		return false;
 	look->at = look->n_pids = 0;
 	if (look->pids_room < look->count) {
 		free(look->pids);
@@ -232,21 +283,28 @@ void look_start(struct look *look, uint64_t now, bool counts)
 		look->pids_room = look->pids ? 2 * look->count : 0;
 	}
 	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct looked_at *it = look->buckets[i]; it; it = it->next) {
+			if (is_due(it, now) && it->took && it->took <= LONG_NS)
+				add(look, it);
+			n_long += is_due(it, now) && it->took > LONG_NS;
+		}
+	look->n_short = look->n_pids;
+	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct looked_at *it = look->buckets[i]; it; it = it->next)
-			/* Until the kernel has said who it is, what it holds would be of somebody
-			 * else. */
-			if (it->id.start_time && now >= it->not_before &&
-			    look->n_pids < look->pids_room)
-				look->pids[look->n_pids++] = it->id.pid;
+			if (is_due(it, now) && !it->took)
+				add(look, it);
+	add_long(look, n_long, now, how & LOOK_ALL);
 	look->heard = now;
-	look->counts = counts;
+	look->counts = how & LOOK_COUNTS;
+	look->all = how & LOOK_ALL;
+	return true;
 }
 
 static void ask(struct look *look)
 {
-	while (look->at < look->n_pids && look->n_asked < ASKED_MAX &&
+	while (look->at < look->n_pids && look->n_asked < (look->at < look->n_short || look->all ? ASKED_MAX : 1) &&
 	       look->found_bytes < FOUND_BYTES_MAX) {
-		const struct looked_at *process = *find(look, look->pids[look->at]);
+		struct looked_at *process = *find(look, look->pids[look->at]);
 		struct peek_request request;
 
 		if (!process || !process->id.start_time) {
@@ -259,10 +317,12 @@ static void ask(struct look *look)
 			.image_count = process->image_count,
 			.bucket = process->bucket,
 			.counts = look->counts,
+			.budget = process->took > LONG_NS || look->all ? LONG_BUDGET_NS : BUDGET_NS,
 		};
 		memcpy(request.images, process->images, sizeof(request.images));
 		if (peek_ask(look->peek, &request))
 			return;
+		process->asked = process->anchor;
 		look->asked[(look->first_asked + look->n_asked++) % ASKED_MAX] = process->id;
 		look->at++;
 	}
@@ -330,8 +390,11 @@ static void take_answer(struct look *look, uint64_t now)
 		return;
 	}
 	process->bucket = answer->bucket;
-	if (answer->anchor)
+	/* Unless it has said another one meanwhile. */
+	if (answer->anchor && process->anchor == process->asked)
 		process->anchor = answer->anchor;
+	/* How long all of it takes is not known: longer. */
+	process->took = answer->cut && answer->took <= LONG_NS ? LONG_NS + 1 : answer->took | 1;
 	if (answer->took > LONG_NS)
 		process->not_before = now + LONG_FACTOR * answer->took;
 }
@@ -376,6 +439,7 @@ bool look_turn(struct look *look, uint64_t consumed, uint64_t now)
 	if (!look->broken && (look->at < look->n_pids || look->n_asked)) {
 		ask(look);
 		take_answers(look, now);
+		ask(look);
 	}
 	while (look->first && look->first->written <= consumed) {
 		const struct event *event = (const struct event *)(const void *)look->first->event;

@@ -39,11 +39,13 @@ void look_event(struct look *look, const struct event *event);
 /** An image of @pid keeps the address of its anchor at @address. */
 void look_image(struct look *look, uint32_t pid, uint64_t address);
 
-/**
- * Begins to look at all of them, unless a look is under way. @now: CLOCK_MONOTONIC. @counts: also at buffers
- * that hold nothing now, which tell what they counted.
- */
-void look_start(struct look *look, uint64_t now, bool counts);
+enum {
+	LOOK_COUNTS = 1, /* also at buffers that hold nothing now, which tell what they counted */
+	LOOK_ALL = 2,	 /* also at all processes that take long: else these take turns */
+};
+
+/** Begins to look at them, @how. @now: CLOCK_MONOTONIC. False: a look is under way. */
+bool look_start(struct look *look, uint64_t now, unsigned how);
 
 /**
  * Goes on with it, and hands over what was found before the ring had been written as far as it has

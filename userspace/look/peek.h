@@ -25,6 +25,7 @@ struct peek_request {
 	uint32_t image_count;
 	uint32_t bucket; /* of the anchor's threads, to begin with */
 	uint32_t counts; /* not 0: buffers that hold nothing are wanted, too, for what they count */
+	uint64_t budget; /* nanoseconds of CPU time */
 };
 
 enum peek_kind {
@@ -39,6 +40,8 @@ struct peek_answer {
 	struct process_id process;
 	uint64_t anchor; /* 0: it has none */
 	uint64_t took;	 /* nanoseconds */
+	uint32_t cut;	 /* there was no time for all of it */
+	uint32_t reserved;
 	struct {
 		struct event event;
 		uint8_t flush[OTEL_FLUSH_MAX];
