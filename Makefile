@@ -99,10 +99,13 @@ deps: ## Install what the build needs (Debian packages, as root or by sudo)
 test-deps: deps ## Install what the tests need, too
 	$(Q)deploy/install-packages.sh $(call packages,tests/packages.txt)
 
-# A second make: what pkg-config says is known only after the packages are there.
+# For a second make, since what pkg-config says is known only after the packages are there: it does as many
+# things at once as there are processors, unless this one was told how many.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .PHONY: demo
 demo: deps ## Build all, run the example under the agent, and show its spans
-	$(Q)$(MAKE) --no-print-directory $(BUILD)/otel-bpf examples
+	$(Q)$(MAKE) --no-print-directory $(JOBS) $(BUILD)/otel-bpf examples
 	$(Q)$(SUDO) $(BUILD)/otel-bpf run --exporter console=- -- $(BUILD)/examples/kitchen
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
@@ -120,7 +123,7 @@ tests: all $(UNIT_TESTS)
 
 .PHONY: test
 test: test-deps ## Install what the tests need, build, and run all suites (as root)
-	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(MAKE) --no-print-directory $(JOBS) tests
 	$(Q)$(SUDO) env BUILD=$(BUILD) tests/run.sh
 
 .PHONY: unit
@@ -149,7 +152,7 @@ $(BUILD)/tests/bench/intake_bench: tests/bench/intake_bench.c $(AGENT_OBJECTS)
 
 .PHONY: bench
 bench: deps ## Measure what a span costs the application and the agent
-	$(Q)$(MAKE) --no-print-directory bench-run
+	$(Q)$(MAKE) --no-print-directory $(JOBS) bench-run
 
 .PHONY: bench-run
 bench-run: $(BUILD)/otel-bpf $(BENCHES) $(CXX_BENCHES) $(BUILD)/tests/bench/intake_bench
@@ -163,19 +166,19 @@ bench-run: $(BUILD)/otel-bpf $(BENCHES) $(CXX_BENCHES) $(BUILD)/tests/bench/inta
 
 .PHONY: throughput
 throughput: test-deps ## A million spans through a receiver and a file, every one looked at (minutes)
-	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(MAKE) --no-print-directory $(JOBS) tests
 	$(Q)$(SUDO) env BUILD=$(BUILD) tests/interop/run.sh 1000000
 
 CHAOS_KILLS ?= 1000
 .PHONY: chaos
 chaos: test-deps ## Kill an application CHAOS_KILLS times in every way, and 10,000 short lives (minutes)
-	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(MAKE) --no-print-directory $(JOBS) tests
 	$(Q)$(SUDO) env BUILD=$(BUILD) CHAOS_KILLS=$(CHAOS_KILLS) SHORT_LIVES=10000 \
 		python3 tests/kernel/run.py -v no_way_to_die live_a_millisecond
 
 .PHONY: flap
 flap: test-deps ## A receiver that goes up and down for a minute; no span may be lost
-	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(MAKE) --no-print-directory $(JOBS) tests
 	$(Q)mkdir -p $(BUILD)/tests/interop
 	$(Q)$(CC) -O2 -std=gnu11 -D_GNU_SOURCE -o $(BUILD)/tests/interop/receiver tests/interop/receiver.c
 	$(Q)$(CC) -O2 -std=gnu11 -D_GNU_SOURCE -Iusdt -o $(BUILD)/tests/interop/producer tests/interop/producer.c -lpthread
@@ -184,13 +187,13 @@ flap: test-deps ## A receiver that goes up and down for a minute; no span may be
 .PHONY: kernels
 kernels: test-deps ## Try the agent on other kernels (KERNELS="6.1 ./bzImage") in virtual machines (minutes)
 	$(Q)deploy/install-packages.sh $(call packages,tests/vm/packages.txt)
-	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(MAKE) --no-print-directory $(JOBS) tests
 	$(Q)BUILD=$(BUILD) tests/vm/run.sh $(KERNELS)
 
 SOAK_SECONDS ?= 3600
 .PHONY: soak
 soak: test-deps ## Short lives for SOAK_SECONDS: memory, descriptors and maps end where they began
-	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(MAKE) --no-print-directory $(JOBS) tests
 	$(Q)$(SUDO) env BUILD=$(BUILD) SOAK_SECONDS=$(SOAK_SECONDS) python3 tests/kernel/run.py soak
 
 FUZZ_SECONDS ?= 60

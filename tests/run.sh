@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
 passed=0 failed=0 skipped=0 summary=""
 
-# add NAME STATUS: takes the closing line out of the suite's log.
+# add NAME STATUS SECONDS: takes the closing line out of the suite's log.
 add() {
 	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$build/tests/$1.log" | tail -n 1)
 	if [ -z "$line" ]; then
@@ -22,19 +22,19 @@ add() {
 	f=${rest%% failed*} s=0
 	case $rest in *skipped*) s=${rest#* failed, } s=${s%% skipped*} ;; esac
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	summary="$summary$(printf '  %-10s %5d passed %3d failed %3d skipped' "$1" "$p" "$f" "$s")
+	summary="$summary$(printf '  %-10s %5d passed %3d failed %3d skipped %4d s' "$1" "$p" "$f" "$s" "$3")
 "
 }
 
 # suite NAME COMMAND...
 suite() {
-	name=$1
+	name=$1 began=$(date +%s)
 	shift
 	echo "== $name"
 	mkdir -p "$build/tests"
 	# The status of the command, although tee is what the shell waits for.
 	{ { "$@" 2>&1; echo $? >"$build/tests/$name.status"; } | tee "$build/tests/$name.log"; }
-	add "$name" "$(cat "$build/tests/$name.status")"
+	add "$name" "$(cat "$build/tests/$name.status")" $(($(date +%s) - began))
 }
 
 unit() {
