@@ -51,7 +51,6 @@ const char *get_header(void *rq, const char *name, unsigned index);
 void set_header(void *rq, const char *name, const char *value);
 int show_baggage(void *file, const char *key, const char *value, const char *metadata);
 void start_child(const char *path, char **envp);
-int example(struct request *rq);
 #ifdef __cplusplus
 }
 int count(request *rq);
@@ -77,11 +76,15 @@ def blocks():
             yield document, line, match[1], match[2]
 
 
-def compile_one(job):
-    document, line, body, compiler, cpp, flags = job
+def function(number, document, line, body):
     ending = "" if re.search(r"^return .*;\s*\Z", body, re.M) else "return 0;\n"
-    source = ((CPP if cpp else "") + PRELUDE + "int example(struct request *rq)\n{\n(void)rq;\n" +
-              f'#line {line} "{document}"\n' + body + ending + "}\n")
+    head = f"int example_{number}(struct request *rq);\nint example_{number}(struct request *rq)\n{{\n(void)rq;\n"
+    return head + f'#line {line} "{document}"\n' + body + ending + "}\n"
+
+
+def complaints(examples, compiler, cpp, flags):
+    """What the compiler says of a file with these examples."""
+    source = (CPP if cpp else "") + PRELUDE + "".join(function(i, *it) for i, it in enumerate(examples))
     if cpp:
         source = source.replace("#define _GNU_SOURCE 1\n", "")
     with tempfile.TemporaryDirectory() as folder:
@@ -91,28 +94,43 @@ def compile_one(job):
         command = [compiler, "-std=c++17" if cpp else "-std=c11", *WARNINGS, "-O1", *flags,
                    "-I" + os.path.join(ROOT, "usdt"), "-c", path, "-o", os.path.join(folder, "example.o")]
         done = subprocess.run(command, capture_output=True, text=True)
-    what = f"{document}:{line} with {compiler} {' '.join(flags)}"
-    return "" if done.returncode == 0 and not done.stderr else f"  FAIL {what}\n{done.stderr[:3000]}"
+    return done.stderr or (done.returncode and f"status {done.returncode}") or ""
+
+
+def compile_all(way, examples):
+    """All in one file, which is ten times as fast; those that fail, by themselves. Returns what is wrong."""
+    compiler, cpp, flags = way
+    if not complaints(examples, *way):
+        return []
+    wrong = []
+    for example in examples:
+        said = complaints([example], *way)
+        if said:
+            wrong.append(f"  FAIL {example[0]}:{example[1]} with {compiler} {' '.join(flags)}\n{said[:3000]}")
+    return wrong or [f"  FAIL all of them at once, not one by one, with {compiler} {' '.join(flags)}"]
 
 
 def main():
-    jobs = []
-    unknown = []
+    ways = {}  # what is compiled in each way
+    problems = []
     for document, line, language, body in blocks():
         if language not in ("c", "cpp"):
-            unknown.append(f"  FAIL {document}:{line}: a block of {language}, which nothing checks")
+            problems.append(f"  FAIL {document}:{line}: a block of {language}, which nothing checks")
+            continue
         compilers = [("gcc", False), ("clang", False)] if language == "c" else []
         compilers += [("g++", True), ("clang++", True)]
         for compiler, cpp in compilers:
             if shutil.which(compiler):
-                jobs.append((document, line, body, compiler, cpp, []))
-        jobs.append((document, line, body, *compilers[0], ["-DOTEL_BPF_DISABLE"]))
+                ways.setdefault((compiler, cpp, ()), []).append((document, line, body))
+        ways.setdefault((*compilers[0], ("-DOTEL_BPF_DISABLE",)), []).append((document, line, body))
+    count = sum(map(len, ways.values())) + len(problems)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        problems = unknown + [it for it in pool.map(compile_one, jobs) if it]
+        for wrong in pool.map(compile_all, ways.keys(), ways.values()):
+            problems += wrong
     for problem in problems:
         print(problem)
-    print(f"{len(jobs) + len(unknown) - len(problems)} passed, {len(problems)} failed")
-    return 1 if problems or len(jobs) < 50 else 0
+    print(f"{count - len(problems)} passed, {len(problems)} failed")
+    return 1 if problems or count < 50 else 0
 
 
 sys.exit(main())
