@@ -8,8 +8,6 @@
 #include "followed.bpf.h"
 #include "ring.bpf.h"
 
-#define NOTED_MAX 1024 /* streams of a process in it: buffer ids are claims */
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LOSS_NOTES_MAX);
@@ -18,9 +16,13 @@ struct {
 } losses SEC(".maps");
 volatile __u32 losses_read;    /* how often the agent has */
 volatile __u32 losses_noted;   /* since then */
+volatile __u32 losses_streams; /* about how many streams have */
 volatile __u64 losses_unknown; /* spans lost in flushes that did not fit into `losses` */
 
-/* May the process have one more stream in `losses`? */
+/*
+ * May the process have one more stream in `losses`? Buffer ids are claims: nobody may have more of it than is
+ * left for all others, as with the ring.
+ */
 static __always_inline bool may_note(__u32 tgid)
 {
 	struct followed *process = bpf_map_lookup_elem(&followed, &tgid);
@@ -31,7 +33,11 @@ static __always_inline bool may_note(__u32 tgid)
 		process->noted_at = losses_read;
 		process->noted = 0;
 	}
-	return process->noted++ < NOTED_MAX;
+	if (process->noted + losses_streams >= LOSS_NOTES_MAX)
+		return false;
+	process->noted++;
+	__sync_fetch_and_add(&losses_streams, 1);
+	return true;
 }
 
 /* The beginning of struct otel_buffer that tells whether its owner has handed it over meanwhile. */

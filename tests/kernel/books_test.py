@@ -43,6 +43,16 @@ def what_is_exported_and_what_is_lost_is_what_was_started_in_each_process():
 
 
 @test
+def what_thousands_of_threads_lose_at_once_is_counted_exactly():
+    for processes, threads in ("2", "5000"), ("1", "8000"):
+        done = run([build("barrel"), processes, threads, "20"], ["--ring-size", "64K"], status=0, exporter="none")
+        total, started = table(done.err), sum(started_by(done).values())
+        check(sum(n for what, n in total.items() if "lost" in what) > started / 10, "hardly anything was lost")
+        equal(total["started"], started, "started")
+        contains(done.err, "the books balance")
+
+
+@test
 def nothing_is_said_of_books_in_which_nothing_was_lost():
     barrel = build("barrel")
     done = run([barrel, "1", "1", "10"], status=0)

@@ -54,6 +54,7 @@ static void take_notes(struct capture *capture)
 	capture->bpf->bss->losses_noted = 0;
 	__sync_synchronize();
 	capture->bpf->bss->losses_read++;
+	capture->bpf->bss->losses_streams = 0;
 	while (!err && losses->n < LOSS_NOTES_MAX) {
 		taken = (uint32_t)(LOSS_NOTES_MAX - losses->n);
 		err = bpf_map_lookup_and_delete_batch(fd, after, &bucket, losses->taken->keys + losses->n,

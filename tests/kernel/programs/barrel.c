@@ -5,7 +5,7 @@
  *
  *     barrel PROCESSES THREADS SPANS [stay]
  *
- * With no threads, the main thread starts them. With "stay", each process waits for its standard input to close before it ends.
+ * The threads of a process begin at once. With no threads, the main thread starts them. With "stay", each process waits for its standard input to close before it ends.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -18,10 +18,12 @@
 
 static otel_tracer tracer = OTEL_TRACER("barrel", "1");
 static unsigned long spans;
+static pthread_barrier_t begin;
 
 static void *overflow(void *argument)
 {
-	(void)argument;
+	if (argument)
+		pthread_barrier_wait(argument);
 	for (unsigned long i = 0; i < spans; i++) {
 		OTEL_SPAN(span, &tracer, "drop", otel_int("number", (long)i));
 
@@ -39,8 +41,10 @@ static int process(unsigned long threads, int stay)
 		return 1;
 	if (!threads)
 		overflow(NULL);
+	else if (pthread_barrier_init(&begin, NULL, (unsigned)threads))
+		return 1;
 	for (unsigned long i = 0; i < threads; i++)
-		if (pthread_create(&ids[i], NULL, overflow, NULL))
+		if (pthread_create(&ids[i], NULL, overflow, &begin))
 			return 1;
 	for (unsigned long i = 0; i < threads; i++)
 		pthread_join(ids[i], NULL);
