@@ -281,6 +281,7 @@ static struct exporter_counts submit_by_resources(struct fake *fake, size_t reso
 	fake_init(fake);
 	fake->hangs = true;
 	options.queue_bytes = 4 << 20;
+	options.schedule_ms = 3600 * 1000; /* a batch leaves when it is full */
 	exporter = start(fake, &options);
 	for (size_t i = 0; i < resources; i++) {
 		struct piece attributes = {0};
