@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from harness import Run, build, check, command_pid, contains, equal, one, test, wait_until
+from harness import Run, build, check, command_pid, contains, equal, named, one, test, wait_until
 
 MEGABYTE = 1 << 20
 
