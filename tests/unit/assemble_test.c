@@ -100,6 +100,21 @@ static void of_two_ends_of_two_threads_the_first_in_time_counts(void **state)
 	assert_int_equal(only()->end_unix_nano - only()->start_unix_nano, 10);
 }
 
+static void of_two_ends_of_two_threads_one_that_is_later_changes_nothing(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_end(&one, SPAN, NOW + 10, 0, 0, 0, OTEL_END_SHARED);
+	producer_flush(&one, intake);
+	producer_end(&two, SPAN, NOW + 20, 3, 0, 0, OTEL_END_SHARED);
+	producer_flush(&two, intake);
+	assert_int_equal(out.n, 0);
+	intake_tick(intake, NOW + 2 * SECOND);
+	assert_int_equal(only()->end_unix_nano - only()->start_unix_nano, 10);
+	assert_int_equal(only()->dropped_attributes, 0);
+	assert_int_equal(counted().records_orphaned, 1);
+}
+
 static void nothing_is_added_after_the_end(void **state)
 {
 	(void)state;
@@ -350,6 +365,19 @@ static void an_error_becomes_an_exception_and_a_status(void **state)
 	assert_int_equal(only()->status, SPAN_ERROR);
 	assert_text(only()->status_message, "No such file or directory");
 	assert_int_equal(counted().books[BOOK_INCOMPLETE], 0);
+}
+
+static void of_several_errors_each_is_an_event_and_the_first_is_the_spans(void **state)
+{
+	(void)state;
+	producer_start(&one, SPAN, "a", NULL);
+	producer_error(&one, SPAN, NOW + 1, ENOENT);
+	producer_error(&one, SPAN, NOW + 2, EIO);
+	producer_end(&one, SPAN, NOW + 3, 0, 2, 0, 0);
+	producer_flush(&one, intake);
+	assert_text(text_attribute(field_at(only()->events, 11, 1).bytes, 3, "exception.type"), "EIO");
+	assert_text(text_attribute(only()->attributes, 9, "error.type"), "ENOENT");
+	assert_text(only()->status_message, "No such file or directory");
 }
 
 static void an_error_without_a_name_has_its_number(void **state)
@@ -644,6 +672,7 @@ int main(void)
 		TEST(a_span_ended_twice_is_exported_once),
 		TEST(an_end_may_come_seconds_before_the_start_of_another_thread),
 		TEST(of_two_ends_of_two_threads_the_first_in_time_counts),
+		TEST(of_two_ends_of_two_threads_one_that_is_later_changes_nothing),
 		TEST(nothing_is_added_after_the_end),
 		TEST(what_came_before_the_end_but_was_made_after_it_is_left_out),
 		TEST(another_threads_records_may_come_before_the_start),
@@ -657,6 +686,7 @@ int main(void)
 		TEST(an_attribute_without_a_key_is_dropped),
 		TEST(the_status_follows_the_rules),
 		TEST(an_error_becomes_an_exception_and_a_status),
+		TEST(of_several_errors_each_is_an_event_and_the_first_is_the_spans),
 		TEST(an_error_without_a_name_has_its_number),
 		TEST(the_last_name_wins),
 		TEST(events_of_several_threads_are_in_the_order_of_time),
