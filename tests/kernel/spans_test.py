@@ -73,8 +73,16 @@ def all_five_kinds_arrive(play):
 
 @in_c_and_cpp
 def every_span_says_its_tracers_name_and_version(play):
-    equal({s.scope for s in play("nesting").spans}, {("scenes", "1.2.3")}, "scopes")
-    equal({s.scope for s in play("no_scope").spans}, {("", "")}, "scopes without a name")
+    done = play("nesting")
+    equal({s.scope for s in done.spans}, {("scenes", "1.2.3")}, "scopes")
+    equal(done.err, "", "what is said of tracers with a name")
+
+
+@in_c_and_cpp
+def a_tracer_without_a_name_works_and_is_told_of_once(play):
+    done = play("no_scope")
+    equal(({s.scope for s in done.spans}, len(done.spans)), ({("", "")}, 2), "scopes")
+    equal(done.err.count("a tracer has no name"), 1, "how often it is told of:\n" + done.err)
 
 
 @in_c_and_cpp

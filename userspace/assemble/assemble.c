@@ -129,6 +129,8 @@ static int feed_start(struct assembler *as, struct process *process, struct stre
 		span->scope = scopes_get(&process->scopes, &start, &verdict.repaired);
 	if (!span->scope)
 		span->scope = scope_ref(as->no_scope);
+	if (!(start.fixed.flags & OTEL_START_HAS_SCOPE) || !start.scope_name.size)
+		process->nameless = true;
 	open_table_started(span);
 	span->buffer_id = stream->buffer_id;
 	span->process_gaps = process->gaps;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is said of processes that hand over what is malformed.
+ * What is said of processes that hand over what is malformed, or makes little sense.
  */
 #include "intake_state.h"
 #include "log.h"
@@ -52,6 +52,11 @@ void intake_complain(struct intake *intake, struct process *process,
 		log_info("process %u (%s): OTEL_PROPAGATORS: only tracecontext, baggage and none "
 			 "are "
 			 "known, the rest is ignored",
+			 process->id.pid, name);
+	}
+	if (process->nameless && !process->nameless_reported && may_complain(intake)) {
+		process->nameless_reported = true;
+		log_info("process %u (%s): a tracer has no name, so that nothing tells whose its spans are",
 			 process->id.pid, name);
 	}
 	if (!complaint->n || process->reported || !may_complain(intake))

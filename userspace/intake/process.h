@@ -57,6 +57,8 @@ struct process {
 	bool bad_environment_reported;
 	bool bad_propagators; /* OTEL_PROPAGATORS names what otel/propagation.h has not */
 	bool bad_propagators_reported;
+	bool nameless; /* a tracer of it has no name */
+	bool nameless_reported;
 };
 
 #define STREAM_HOLDERS 16

@@ -104,6 +104,7 @@ enum {
 	REPORTED = 32,
 	BAD_ENVIRONMENT_REPORTED = 64,
 	BAD_PROPAGATORS_REPORTED = 128,
+	NAMELESS_REPORTED = 256,
 };
 
 static void save_process(const struct process *process, struct pack *pack)
@@ -117,7 +118,8 @@ static void save_process(const struct process *process, struct pack *pack)
 			       (facts->same_clock ? SAME_CLOCK : 0) | (facts->seen ? SEEN : 0) |
 			       (process->reported ? REPORTED : 0) |
 			       (process->bad_environment_reported ? BAD_ENVIRONMENT_REPORTED : 0) |
-			       (process->bad_propagators_reported ? BAD_PROPAGATORS_REPORTED : 0));
+			       (process->bad_propagators_reported ? BAD_PROPAGATORS_REPORTED : 0) |
+			       (process->nameless_reported ? NAMELESS_REPORTED : 0));
 	pack_u64(pack, process->heard);
 	pack_u64(pack, (uint64_t)process->exit_status);
 	pack_u64(pack, process->ended_at);
@@ -216,6 +218,7 @@ static void load_process(struct processes *processes, struct assembler *as, stru
 	process->reported = bits & REPORTED;
 	process->bad_environment_reported = bits & BAD_ENVIRONMENT_REPORTED;
 	process->bad_propagators_reported = bits & BAD_PROPAGATORS_REPORTED;
+	process->nameless_reported = bits & NAMELESS_REPORTED;
 	process->heard = unpack_u64(unpack);
 	process->exit_status = (int)unpack_u64(unpack);
 	process->ended_at = unpack_u64(unpack);
