@@ -44,7 +44,7 @@ make_initramfs() {
 	cp "$build/otel-bpf" "$build/examples/kitchen" "$root/otel-bpf/"
 	for program in $here/programs/smoke tests/kernel/programs/{barrel,chaos,chaos_check,serve}; do
 		${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Iusdt -o "$root/otel-bpf/${program##*/}" \
-			$program.c -lpthread || return 1
+			"$program.c" -lpthread || return 1
 	done
 	for file in "$root"/otel-bpf/*; do
 		ldd "$file" | grep -o '/[^ )]*'
@@ -70,8 +70,10 @@ boot() {
 # one KERNEL IMAGE: the whole suite, and the result as check.py says it.
 one() {
 	boot "$2" "$out/$1" kitchen,load,books,family,death,detach,restart,chaos
-	# A second time: on preemptible kernels BPF programs of uprobes interrupt each other.
-	boot "$2" "$out/$1-preempt" preempt,books,chaos preempt=full
+	# A second time: on preemptible kernels BPF programs of uprobes interrupt each other. But one that is refused.
+	if ! grep -q '^125$' "$out/$1/kitchen.status" 2>/dev/null; then
+		boot "$2" "$out/$1-preempt" preempt,books,chaos preempt=full
+	fi
 	python3 -B $here/check.py "$1" "$out/$1" "$out/$1-preempt" >"$out/$1.result"
 }
 
