@@ -91,7 +91,7 @@ cc -O2 -std=gnu11 -D_GNU_SOURCE -o "$work/receiver" tests/interop/receiver.c &&
 
 echo "-- agent, AddressSanitizer and UBSan"
 asan=$build/sanitize
-check "builds" make -s -j"$(nproc)" SANITIZE=address,undefined BUILD="$asan" tests
+check "builds" make -s -j"$(nproc)" CFLAGS="-O1 -g" SANITIZE=address,undefined BUILD="$asan" tests
 check "unit tests" env BUILD="$asan" tests/run.sh unit
 if [ "$(id -u)" -ne 0 ]; then
 	skip "all that records" "this is not root"
@@ -102,7 +102,7 @@ else
 
 	echo "-- agent, ThreadSanitizer"
 	tsan=$build/sanitize-thread
-	check "builds" make -s -j"$(nproc)" SANITIZE=thread BUILD="$tsan" "$tsan/otel-bpf"
+	check "builds" make -s -j"$(nproc)" CFLAGS="-O1 -g" SANITIZE=thread BUILD="$tsan" "$tsan/otel-bpf"
 	check "the kitchen, all exporters" all_exporters "$tsan/otel-bpf"
 	check "$((spans / 5)) spans, paced and flat out" many "$tsan" $((spans / 5)) 10000
 

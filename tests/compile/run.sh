@@ -360,7 +360,8 @@ can_run || echo "not run under the agent: $build/otel-bpf is not there, or this 
 	links # first: they take longest
 	compilations
 } | awk '{ print NR; print }' >"$work/jobs"
-xargs -P "$(nproc)" -n 2 -d '\n' "$here/run.sh" --job <"$work/jobs" >"$work/results"
+# One more than there are processors: some wait for an agent.
+xargs -P $(($(nproc) + 1)) -n 2 -d '\n' "$here/run.sh" --job <"$work/jobs" >"$work/results"
 if [ "${V:-0}" = 1 ]; then
 	cat "$work/results"
 else
