@@ -56,6 +56,28 @@ def an_explicit_parent_is_taken_instead_of_the_current_span(play):
     check(root.trace not in (left.trace, around.trace), "a new root continues another trace")
 
 
+@test
+def only_children_of_remote_parents_say_so():
+    for compiler in ("gcc", "g++"):
+        spans = run([build("contexts_" + compiler, "contexts.c", compiler)]).spans
+        equal({name: one(spans, name).flags for name in ("below a remote one", "below its child", "below a local one",
+                                                         "below its local child")},
+              {"below a remote one": 0x301, "below its child": 0x101, "below a local one": 0x101,
+               "below its local child": 0x101}, "flags")
+        equal((one(spans, "below a remote one").trace, one(spans, "below a remote one").parent),
+              ("ab" + 30 * "0", "cd" + 14 * "0"), "the parent")
+
+
+@test
+def a_span_that_stands_for_a_context_hands_it_on_and_cannot_be_written_to():
+    for compiler in ("gcc", "g++"):
+        done = run([build("contexts_" + compiler, "contexts.c", compiler)])
+        equal(done.out, "0 1 0\n", "is_recording of both, and whether the context changed")
+        span = one(done.spans, "span")
+        equal((span.attributes, span.events, span.status, span.links), ({"goes on": True}, [], 0, []), "the span")
+        equal(one(done.spans, "child").parent, span.id, "the child's parent")
+
+
 @in_c_and_cpp
 def a_detached_span_has_a_parent_but_is_not_current(play):
     spans = play("detached").spans

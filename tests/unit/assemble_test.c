@@ -49,6 +49,22 @@ static void a_span_is_finished_at_its_end(void **state)
 	assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], 0);
 }
 
+static void a_kind_that_there_is_not_is_internal(void **state)
+{
+	static const uint8_t kinds[] = {SPAN_CONSUMER + 1, 255};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		struct start_options options = {.kind = kinds[i]};
+
+		producer_start(&one, SPAN + i, "a", &options);
+		producer_end(&one, SPAN + i, NOW + 1, 0, 0, 0, 0);
+		producer_flush(&one, intake);
+		assert_int_equal(out.n, i + 1);
+		assert_int_equal(out.spans[i]->kind, SPAN_INTERNAL);
+	}
+}
+
 static void a_span_over_several_flushes_is_one_span(void **state)
 {
 	(void)state;
@@ -668,6 +684,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_span_is_finished_at_its_end),
+		TEST(a_kind_that_there_is_not_is_internal),
 		TEST(a_span_over_several_flushes_is_one_span),
 		TEST(a_span_ended_twice_is_exported_once),
 		TEST(an_end_may_come_seconds_before_the_start_of_another_thread),
