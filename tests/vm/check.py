@@ -94,7 +94,10 @@ def all_spans_arrive_or_are_counted(name="load", folder=FOLDER):
 
 
 def books_are_exact_under_overload(folder=FOLDER):
-    """In each process, what arrived and what was lost is what it says it has started."""
+    """In each process, what arrived and what was lost is what it says it has started.
+
+    Where the last flush of a thread may be skipped (docs/kernels.md), nobody knows of up to one span in a hundred."""
+    unknown = 0.01 if folder == PREEMPT and release() < (6, 0) else 0
     ended("books", 0, folder)
     report = text("books.err", folder)
     started = {int(pid): int(n) for pid, n in re.findall(r"^(\d+) started (\d+)$", text("books.out", folder), re.M)}
@@ -106,11 +109,13 @@ def books_are_exact_under_overload(folder=FOLDER):
     need(lost, f"nothing was lost: this was no overload: {report[-600:]!r}")
     for pid, n in started.items():
         was_lost, of = lost.get(pid, (0, n))
-        need(of == n and arrived.get(pid, 0) + was_lost == n,
+        need(n * (1 - unknown) <= of <= n and arrived.get(pid, 0) + was_lost == of,
              f"process {pid} has started {n}, the books say {of}; {arrived.get(pid, 0)} arrived, {was_lost} "
              f"counted as lost: {report[-1000:]!r}")
     need("the books balance" in report, f"no balance: {report[-600:]!r}")
-    return f"{sum(started.values())} started, {sum(arrived.values())} arrived, the rest is counted as lost"
+    known = sum(lost[pid][1] if pid in lost else n for pid, n in started.items())
+    return (f"{sum(started.values())} started, {sum(arrived.values())} arrived, {sum(n for n, _ in lost.values())} "
+            f"counted as lost, {sum(started.values()) - known} not known of")
 
 
 def restarts(name):
