@@ -3,7 +3,7 @@
 import os
 import time
 
-from harness import Run, build, check, command_pid, equal, named, one, test
+from harness import Run, build, check, command_pid, equal, named, one, test, wait_until
 
 # A second in memory, then up to 200 ms in a batch; the rest is for a busy machine.
 LIMIT = 1.7
@@ -64,14 +64,19 @@ def switches(pid):
     return total
 
 
+def wakeups(pid, seconds):
+    """How many there are per second, for so long."""
+    before, begin = switches(pid), time.monotonic()
+    time.sleep(seconds)
+    return (switches(pid) - before) / (time.monotonic() - begin)
+
+
 @test(alone=True)
 def an_agent_with_nothing_to_do_sleeps():
     running = blocked("idle")
     running.arrived("ended", 3)
     command_pid(running.pid)
     time.sleep(1)  # for what it still does after the last span
-    before, begin = switches(running.pid), time.monotonic()
-    time.sleep(3)
-    rate = (switches(running.pid) - before) / (time.monotonic() - begin)
-    check(rate <= 5, f"{rate:.1f} wakeups per second")
+    # On a busy machine it is woken for each part of an answer: one time without that will come.
+    wait_until(lambda: wakeups(running.pid, 2) <= 5, "5 wakeups per second or less", 30)
     one(running.wait().spans[:1], "ended")
