@@ -58,6 +58,7 @@ static void zeroed(void)
 static void null(void)
 {
 	otel_tracer none = otel_get_tracer(NULL, NULL, NULL, NULL);
+	otel_option itself[2];
 	OTEL_SPAN(span, &none, NULL, otel_str(NULL, NULL), otel_kind((enum otel_kind)7));
 
 	otel_set(span, otel_str(NULL, "x"), otel_str("", ""), otel_str("null", NULL), otel_strn("n", NULL, 9),
@@ -70,6 +71,13 @@ static void null(void)
 	otel_set_status(span, (enum otel_code)3, "x");
 	otel_set_name(span, NULL);
 	otel_set_name(span, "null");
+	/* A list without one, and one that is in itself. */
+	itself[0] = otel_attributes(itself);
+	itself[1] = otel_last();
+	otel_set(span, otel_attributes(NULL), otel_attributes(itself));
+	otel_event(span, "lists", otel_attributes(itself), otel_attributes(NULL));
+	otel_context_release(NULL);
+	otel_detach(NULL);
 }
 
 static void huge(void)

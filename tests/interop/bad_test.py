@@ -120,7 +120,7 @@ def expected(spans):
     equal((null["kind"], null["status"], null["status_message"]), ("INTERNAL", "ERROR", ""), "NULL")
     equal(null["attributes"], {"null": "", "n": "", "bytes": {"base64": ""}, "ints": [], "strs": [], "doubles": [],
                                "bools": []}, "values of NULL")
-    equal([event["name"] for event in null["events"]], ["", "exception", "exception"], "events of NULL")
+    equal([event["name"] for event in null["events"]], ["", "exception", "exception", "lists"], "events of NULL")
     huge = one("huge")
     equal(huge["attributes"], {"value": MEGA, MEGA: 2, "after": "x"}, "huge attributes")
     equal((huge["events"][0]["name"], huge["events"][0]["attributes"]), (MEGA, {MEGA: 1}), "a huge event")

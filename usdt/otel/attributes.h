@@ -91,27 +91,6 @@ OTEL_INLINE_ otel_u64 otel_fit_(const char *text, otel_u64 size, otel_u64 *room)
 	return size;
 }
 
-/* Element @index of an array of integers that are shorter than 8 bytes. */
-OTEL_COLD_ otel_u64 otel_short_integer_(const otel_option *option, otel_u64 index)
-{
-	const void *array = option->value.pointer;
-
-	switch (option->type) {
-	case OTEL_TYPE_INTS_8:
-		return (otel_u64)(long long)((const signed char *)array)[index];
-	case OTEL_TYPE_INTS_16:
-		return (otel_u64)(long long)((const short *)array)[index];
-	case OTEL_TYPE_INTS_32:
-		return (otel_u64)(long long)((const int *)array)[index];
-	case OTEL_TYPE_UINTS_8:
-		return ((const otel_u8 *)array)[index];
-	case OTEL_TYPE_UINTS_16:
-		return ((const otel_u16 *)array)[index];
-	default:
-		return ((const otel_u32 *)array)[index];
-	}
-}
-
 /* Element @index of an array: the size of its AnyValue, and, with @w, the AnyValue itself. */
 OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *option, otel_u64 index)
 {
@@ -134,22 +113,9 @@ OTEL_COLD_ otel_u64 otel_element_(struct otel_writer_ *w, const otel_option *opt
 		element.type = OTEL_TYPE_INT;
 		element.value.integer = (otel_u64)((const long long *)option->value.pointer)[index];
 		break;
-	case OTEL_TYPE_INTS_8:
-	case OTEL_TYPE_INTS_16:
-	case OTEL_TYPE_INTS_32:
-	case OTEL_TYPE_UINTS_8:
-	case OTEL_TYPE_UINTS_16:
-	case OTEL_TYPE_UINTS_32:
-		element.type = OTEL_TYPE_INT;
-		element.value.integer = otel_short_integer_(option, index);
-		break;
 	case OTEL_TYPE_DOUBLES:
 		element.type = OTEL_TYPE_DOUBLE;
 		element.value.number = ((const double *)option->value.pointer)[index];
-		break;
-	case OTEL_TYPE_FLOATS:
-		element.type = OTEL_TYPE_DOUBLE;
-		element.value.number = (double)((const float *)option->value.pointer)[index];
 		break;
 	default:
 		elements = (const struct otel_elements_ *)option->value.pointer;

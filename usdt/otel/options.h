@@ -136,93 +136,25 @@ OTEL_INLINE_ otel_option otel_bytes(const char *key, const void *data, unsigned 
 	return otel_array_(key, OTEL_TYPE_BYTES, data, size);
 }
 
-/*
- * Arrays. An integer may be of any width, and a text of an array need not be const, as those of argv: in C
- * _Generic finds out, since int64_t is not long long, and char ** is not converted to const char *const *.
- */
-#ifdef __cplusplus
-extern "C++" {
-template <typename number> constexpr enum otel_type otel_type_of_(const number *)
-{
-	if (std::is_floating_point<number>::value)
-		return sizeof(number) == 8 ? OTEL_TYPE_DOUBLES : OTEL_TYPE_FLOATS;
-	if (sizeof(number) == 8)
-		return OTEL_TYPE_INTS;
-	if (sizeof(number) == 4)
-		return std::is_signed<number>::value ? OTEL_TYPE_INTS_32 : OTEL_TYPE_UINTS_32;
-	if (sizeof(number) == 2)
-		return std::is_signed<number>::value ? OTEL_TYPE_INTS_16 : OTEL_TYPE_UINTS_16;
-	return std::is_signed<number>::value ? OTEL_TYPE_INTS_8 : OTEL_TYPE_UINTS_8;
-}
+/* Arrays: functions, as macros would take the commas of (const long long[]){1, 2} for their own. */
 
-template <typename integer>
-OTEL_INLINE_ otel_option otel_ints(const char *key, const integer *values, unsigned long count)
-{
-	static_assert(std::is_integral<integer>::value, "otel_ints() takes an array of integers");
-	return otel_array_(key, otel_type_of_(values), values, count);
-}
-OTEL_INLINE_ otel_option otel_ints(const char *key, decltype(nullptr), unsigned long)
-{
-	return otel_array_(key, OTEL_TYPE_INTS, nullptr, 0);
-}
-
-template <typename number>
-OTEL_INLINE_ otel_option otel_doubles(const char *key, const number *values, unsigned long count)
-{
-	static_assert(std::is_floating_point<number>::value && sizeof(number) <= 8,
-		      "otel_doubles() takes an array of float or double");
-	return otel_array_(key, otel_type_of_(values), values, count);
-}
-OTEL_INLINE_ otel_option otel_doubles(const char *key, decltype(nullptr), unsigned long)
-{
-	return otel_array_(key, OTEL_TYPE_DOUBLES, nullptr, 0);
-}
-}
-
+/** An array of @count strings, each ending in NUL; NULL is an empty one. */
 OTEL_INLINE_ otel_option otel_strs(const char *key, const char *const *values, unsigned long count)
 {
 	return otel_array_(key, OTEL_TYPE_STRINGS, values, count);
 }
-#else
-#define OTEL_POINTER_TO_(type, is) type * : is, const type * : is
 
 /** An array of @count integers. */
-#define otel_ints(key, values, count)                                                              \
-	otel_array_(key,                                                                           \
-		    _Generic((values),                                                             \
-			    OTEL_POINTER_TO_(signed char, OTEL_TYPE_INTS_8),                       \
-			    OTEL_POINTER_TO_(unsigned char, OTEL_TYPE_UINTS_8),                    \
-			    OTEL_POINTER_TO_(short, OTEL_TYPE_INTS_16),                            \
-			    OTEL_POINTER_TO_(unsigned short, OTEL_TYPE_UINTS_16),                  \
-			    OTEL_POINTER_TO_(int, OTEL_TYPE_INTS_32),                              \
-			    OTEL_POINTER_TO_(unsigned int, OTEL_TYPE_UINTS_32),                    \
-			    OTEL_POINTER_TO_(long, OTEL_TYPE_INTS),                                \
-			    OTEL_POINTER_TO_(unsigned long, OTEL_TYPE_INTS),                       \
-			    OTEL_POINTER_TO_(long long, OTEL_TYPE_INTS),                           \
-			    OTEL_POINTER_TO_(unsigned long long, OTEL_TYPE_INTS),                  \
-			    OTEL_POINTER_TO_(void, OTEL_TYPE_INTS)), /* NULL */                    \
-		    values, count)
+OTEL_INLINE_ otel_option otel_ints(const char *key, const long long *values, unsigned long count)
+{
+	return otel_array_(key, OTEL_TYPE_INTS, values, count);
+}
 
 /** An array of @count floating-point numbers. */
-#define otel_doubles(key, values, count)                                                           \
-	otel_array_(key,                                                                           \
-		    _Generic((values),                                                             \
-			    OTEL_POINTER_TO_(float, OTEL_TYPE_FLOATS),                             \
-			    OTEL_POINTER_TO_(double, OTEL_TYPE_DOUBLES),                           \
-			    OTEL_POINTER_TO_(void, OTEL_TYPE_DOUBLES)),                            \
-		    values, count)
-
-/** An array of @count strings, each ending in NUL; NULL is an empty one. */
-#define otel_strs(key, values, count)                                                              \
-	otel_array_(key,                                                                           \
-		    _Generic((values),                                                             \
-			    char **: OTEL_TYPE_STRINGS,                                            \
-			    char *const *: OTEL_TYPE_STRINGS,                                      \
-			    const char **: OTEL_TYPE_STRINGS,                                      \
-			    const char *const *: OTEL_TYPE_STRINGS,                                \
-			    OTEL_POINTER_TO_(void, OTEL_TYPE_STRINGS)),                            \
-		    values, count)
-#endif
+OTEL_INLINE_ otel_option otel_doubles(const char *key, const double *values, unsigned long count)
+{
+	return otel_array_(key, OTEL_TYPE_DOUBLES, values, count);
+}
 
 /** An array of @count booleans. */
 OTEL_INLINE_ otel_option otel_bools(const char *key, const otel_bool_ *values, unsigned long count)

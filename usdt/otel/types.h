@@ -44,13 +44,6 @@ enum otel_type {
 	OTEL_TYPE_INTS = 8,
 	OTEL_TYPE_DOUBLES = 9,
 	OTEL_TYPE_ELEMENTS = 10, /* an array that otel/trace.hpp reads element by element */
-	OTEL_TYPE_INTS_8 = 11,	 /* arrays of numbers that are shorter than those of 8 and 9 */
-	OTEL_TYPE_INTS_16 = 12,
-	OTEL_TYPE_INTS_32 = 13,
-	OTEL_TYPE_UINTS_8 = 14,
-	OTEL_TYPE_UINTS_16 = 15,
-	OTEL_TYPE_UINTS_32 = 16,
-	OTEL_TYPE_FLOATS = 17,
 	OTEL_TYPE_KIND = 32,
 	OTEL_TYPE_PARENT = 33,
 	OTEL_TYPE_TIME = 34,
