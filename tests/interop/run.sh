@@ -44,6 +44,11 @@ skip() {
 	skipped=$((skipped + 1))
 }
 
+# The agent's objects; not those of sources that were there once.
+objects() {
+	find exporter userspace -name '*.c' ! -name main.c | sed "s|.*|$build/&|; s|c\$|o|"
+}
+
 # program NAME ARGUMENT...: compiles one of ours.
 program() {
 	name=$1
@@ -56,7 +61,7 @@ mkdir -p "$programs"
 program receiver
 program producer -lpthread
 # shellcheck disable=SC2046 # a list of files, and one of words
-program encode_dump -Iuserspace/intake $(find "$build/exporter" "$build/userspace" -name '*.o' ! -name main.o) \
+program encode_dump -Iuserspace/intake $(objects) \
 	$(pkg-config --cflags --libs libbpf libelf libcurl zlib libmicrohttpd) -lpthread -lm
 python=$($here/python_env.sh) || {
 	echo "  cannot install OpenTelemetry's Python packages"

@@ -99,7 +99,7 @@ static void kinds()
 {
 	for (otel::kind kind : {otel::kind::internal, otel::kind::server, otel::kind::client,
 				otel::kind::producer, otel::kind::consumer})
-		otel::scoped_span(tracer, "kind", {kind});
+		otel::span(tracer, "kind", {kind}).end();
 }
 
 static void statuses()
@@ -175,7 +175,7 @@ static void non_recording()
 		std::printf("%d\n", child.context().is_remote());
 	}
 	otel_context_release(&again);
-	otel::scoped_span(tracer, "linked to a remote one", {otel::link(remote, {{"n", 1}})});
+	otel::span(tracer, "linked to a remote one", {otel::link(remote, {{"n", 1}})}).end();
 
 	/* Nothing is current. */
 	otel::context none = otel::current().context();
