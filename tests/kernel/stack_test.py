@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 
-from harness import Run, Seen, build, check, equal, named, one, run, test
+from harness import Run, Seen, build, check, equal, named, one, run, test, wait_until
 
 FRAME = re.compile(r"^    at (\S+)\+0x[0-9a-f]+ \((\S+)\+0x[0-9a-f]+\)$")
 NAMELESS = re.compile(r"^    at \?\? \((?:\S+\+)?0x[0-9a-f]+\)$")
@@ -82,6 +82,17 @@ def the_program_before_and_after_an_exec_and_a_forked_child_have_their_own_names
     equal(functions(one(run([program(), "forked"]).spans, "forked"))[:4], NESTED, "in a child")
 
 
+def opened(pid):
+    """The files that a process has open."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return found
+
+
 @test
 def a_program_that_is_deleted_while_it_runs_has_names():
     path = os.path.join(Seen.folder, "short_lived")
@@ -89,6 +100,8 @@ def a_program_that_is_deleted_while_it_runs_has_names():
     os.chmod(path, 0o755)
     running = Run([path, "waits"])
     running.line("ready")
+    # A program that is gone before the agent has come to open it for its names has none: once to attach, once for them.
+    wait_until(lambda: opened(running.pid).count(path) >= 2, "the agent to open the program")
     os.remove(path)
     running.tell()
     equal(functions(one(running.wait().spans, "waits"))[:4], NESTED, "frames")
