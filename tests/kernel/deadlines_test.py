@@ -76,7 +76,7 @@ def an_agent_with_nothing_to_do_sleeps():
     running = blocked("idle")
     running.arrived("ended", 3)
     command_pid(running.pid)
-    time.sleep(1)  # for what it still does after the last span
-    # On a busy machine it is woken for each part of an answer: one time without that will come.
+    # It has a little to do after the last span, and on a busy machine is woken for each part of an answer: one time
+    # without that will come.
     wait_until(lambda: wakeups(running.pid, 2) <= 5, "5 wakeups per second or less", 30)
     one(running.wait().spans[:1], "ended")

@@ -46,23 +46,28 @@ static void crowd(void)
 
 int main(int argc, char **argv)
 {
-	pid_t holder = fork();
+	int others[2];
+	char c;
 
-	if (argc != 3)
+	if (argc != 3 || pipe(others))
 		return 2;
-	if (!holder) {
+	if (!fork()) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		usleep(1000000); /* until the others are there */
+		close(others[1]);
+		while (read(others[0], &c, 1) < 0) /* until the others are there */
+			;
 		hold(atoi(argv[2]));
 		_exit(0);
 	}
 	crowd();
 	for (int i = 0; i < atoi(argv[1]); i++)
 		if (!fork()) {
+			close(others[1]);
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			for (;;)
 				pause();
 		}
+	close(others[1]);
 	printf("ready\n");
 	fflush(stdout);
 	for (;;)
