@@ -2,7 +2,7 @@
 """What is current, where scopes are not left in the order in which they were entered."""
 import functools
 
-from harness import build, check, equal, named, one, run, test
+from harness import build, check, contains, equal, named, one, run, test
 
 
 def in_all_ways(function):
@@ -121,3 +121,17 @@ def a_span_that_is_used_may_end_with_the_block(play):
     spans = done.spans
     equal(one(spans, "used").attributes, {"written": True}, "used")
     equal([parent_names(spans, n) for n in ("in early", "in nothing")], [["ended early"], [""]], "parents")
+
+
+# ---- At random ----
+
+
+@test
+def what_is_current_is_what_a_plain_account_says_whatever_is_sampled():
+    for name, compiler, flags in (("gcc", "gcc", ()), ("clang", "clang", ()), ("g++", "g++", ()),
+                                  ("gcc_O0", "gcc", ("-O0",)), ("clang_O3", "clang", ("-O3",))):
+        program = build("nesting_" + name, "nesting", compiler, flags)
+        for sampler in ("always_on", "always_off", "parentbased_always_off", "parentbased_traceidratio"):
+            env = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"}
+            done = run([program, "1", "300"], env=env, exporter="none")
+            contains(done.out, "looked ", f"{name}, {sampler}")

@@ -7,6 +7,7 @@
 #ifndef OTEL_OPERATIONS_H
 #define OTEL_OPERATIONS_H
 
+#include "enter.h"
 #include "write_span.h"
 
 /* Notes in @context that its span was handed out, if @state says so: in both of two threads that do. */
@@ -84,195 +85,7 @@ OTEL_WARM_ void otel_end_(otel_span *span, otel_u64 unix_time)
 		otel_let_go_(&span->context);
 }
 
-/* ---- Scopes ------------------------------------------------------------------------------------- */
-
-/*
- * Is a span that starts here a child of one that is not sampled, or a root that perhaps is not, and
- * nothing else to be thought of? These are the many, and they shall cost nothing but their ids.
- */
-OTEL_INLINE_ int otel_is_plain_(const struct otel_thread *thread, const otel_option *list)
-{
-	const otel_context *current = &thread->current.context;
-	const struct otel_buffer *buffer = (const struct otel_buffer *)thread->buffers[0];
-
-	if (otel_valid_(current) ? current->trace_flags & 1 : otel_bpf_controls_v1[OTEL_CONTROL_ALL])
-		return 0; /* it will be */
-	return !((current->state & OTEL_CONTEXT_TEXTS_) && (current->tracestate | current->baggage)) &&
-	       !(thread->nested | thread->changing) && buffer && buffer->capacity &&
-	       !(otel_bpf_semaphores_v1 & ~0xffffull) && otel_attached_(OTEL_SEMAPHORE_FLUSH) &&
-	       !(otel_bpf_controls_v1[OTEL_CONTROL_IGNORE_PARENT] && otel_valid_(current) &&
-		 (otel_bpf_controls_v1[OTEL_CONTROL_ALL] || otel_has_rate_())) &&
-	       !otel_find_(list, OTEL_TYPE_PARENT);
-}
-
-/* Random bytes; the generator must not be interrupted in a step by a signal handler that uses it. */
-OTEL_INLINE_ void otel_draw_(struct otel_thread *thread, otel_u8 *out, unsigned size)
-{
-	otel_u64 number;
-
-	thread->nested = 1;
-	OTEL_ORDER_();
-	for (unsigned i = 0; i < size; i += 8) {
-		do {
-			number = otel_random_(thread);
-		} while (__builtin_expect(!number, 0));
-		__builtin_memcpy(out + i, &number, 8);
-	}
-	OTEL_ORDER_();
-	thread->nested = 0;
-}
-
-/* Fills in @span, but for its id. */
-OTEL_INLINE_ void otel_unsampled_(otel_span *span, struct otel_thread *thread, const otel_u8 *trace_id,
-				  otel_u8 trace_flags)
-{
-	struct otel_buffer *buffer = (struct otel_buffer *)thread->buffers[0];
-
-	__builtin_memset(&span->context, 0, sizeof(span->context));
-	__builtin_memcpy(span->context.trace_id, trace_id, 16);
-	span->context.origin = buffer->buffer_id;
-	span->context.trace_flags = trace_flags;
-	span->context.state = OTEL_CONTEXT_VALID;
-	buffer->not_sampled++;
-}
-
-/* Out of line: the way of spans that are not sampled shall not save the registers that this one needs. */
-OTEL_WARM_ void otel_enter_sampled_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
-				    const char *name, otel_u32 name_size, const otel_option *list,
-				    const otel_u8 *trace_id)
-{
-	struct otel_thread *thread = otel_thread_();
-
-	if (!thread || !otel_start_here_(thread, span, tracer, name, name_size, list, trace_id))
-		return;
-	scope->span = span;
-	otel_push_scope_(scope, thread, &span->context);
-}
-
-OTEL_COLD_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const otel_context *parent);
-
-/* The tracer is switched off: as with nobody listening, the parent stands for the span. */
-OTEL_COLD_ void otel_pass_(struct otel_scope *scope, otel_span *span, const otel_option *list)
-{
-	const otel_option *parent = otel_find_(list, OTEL_TYPE_PARENT);
-
-	span->context.state = 0;
-	if (parent)
-		otel_hand_on_(scope, span, (const otel_context *)parent->value.pointer);
-}
-
-/* A root that is perhaps not sampled, and nothing else to be thought of; or a child, too deep to be kept. */
-OTEL_WARM_ void otel_enter_plain_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
-				  const char *name, otel_u32 name_size, const otel_option *list)
-{
-	struct otel_thread *thread = otel_bpf_thread_v1;
-	const otel_context *current = &thread->current.context;
-	otel_u8 drawn[24]; /* a trace id and a span id */
-
-	otel_draw_(thread, drawn, sizeof(drawn));
-	if (otel_valid_(current)) {
-		otel_unsampled_(span, thread, current->trace_id, current->trace_flags & 2);
-	} else {
-		if (otel_has_rate_() && (otel_u32)(drawn[9] << 8 | drawn[10]) >= 0x10000u - otel_rate_()) {
-			otel_enter_sampled_(scope, span, tracer, name, name_size, list, drawn);
-			return;
-		}
-		otel_unsampled_(span, thread, drawn, 2);
-	}
-	__builtin_memcpy(span->context.span_id, drawn + 16, 8);
-	scope->span = (otel_span *)0;
-	otel_push_scope_(scope, thread, &span->context);
-}
-
-/*
- * Starts @span and makes it current until @scope is left. The many, children of what is not sampled, are seen
- * to here, so that they save no registers that only the others need.
- */
-OTEL_WARM_ void otel_enter_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
-			    const char *name, otel_u32 name_size, const otel_option *list)
-{
-	struct otel_thread *thread = otel_bpf_thread_v1;
-	struct otel_kept_scope *kept;
-	otel_context *current;
-	otel_u32 depth;
-
-	if (__builtin_expect(otel_is_off_(tracer), 0)) {
-		otel_pass_(scope, span, list);
-		return;
-	}
-	if (__builtin_expect(thread != (struct otel_thread *)0, 1))
-		otel_settle_(thread, OTEL_STACK_OF_CALLER_());
-	if (__builtin_expect(!thread || !otel_is_plain_(thread, list), 0)) {
-		otel_enter_sampled_(scope, span, tracer, name, name_size, list, (const otel_u8 *)0);
-		return;
-	}
-	current = &thread->current.context;
-	depth = thread->scopes;
-	if (!otel_valid_(current) || depth >= OTEL_SCOPES_KEPT) {
-		otel_enter_plain_(scope, span, tracer, name, name_size, list);
-		return;
-	}
-	otel_unsampled_(span, thread, current->trace_id, current->trace_flags & 2);
-	otel_draw_(thread, span->context.span_id, 8);
-	/* All but the id is the parent's, and one store needs no guard. */
-	scope->span = (otel_span *)0;
-	scope->thread = thread;
-	scope->depth = depth;
-	scope->flags = OTEL_SCOPE_LIGHT;
-	thread->scopes = depth + 1;
-	OTEL_ORDER_();
-	kept = &otel_scopes_(thread)->kept[depth];
-	kept->previous = *current;
-	__builtin_memcpy(current->span_id, span->context.span_id, 8);
-	OTEL_ORDER_();
-	otel_owner_set_(kept, otel_owner_(otel_scopes_(thread), scope));
-}
-
-OTEL_WARM_ void otel_start_detached_(otel_span *span, const otel_tracer *tracer, const char *name,
-				     otel_u32 name_size, const otel_option *list)
-{
-	struct otel_thread *thread;
-
-	if (__builtin_expect(otel_is_off_(tracer), 0)) {
-		otel_pass_((struct otel_scope *)0, span, list);
-		return;
-	}
-	thread = otel_thread_();
-	span->context.state = 0;
-	if (!thread)
-		return;
-	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
-	if (!otel_start_here_(thread, span, tracer, name, name_size, list, (const otel_u8 *)0))
-		return;
-	if (span->context.state & OTEL_CONTEXT_RECORDING)
-		thread->detached++;
-	if (__builtin_expect((span->context.tracestate | span->context.baggage) != 0, 0))
-		span->context.state |= OTEL_CONTEXT_OWNS;
-}
-
-/* Makes @context current until @scope is left. */
-OTEL_WARM_ void otel_use_(struct otel_scope *scope, const otel_context *context)
-{
-	struct otel_thread *thread = otel_thread_();
-
-	scope->thread = (struct otel_thread *)0;
-	scope->span = (otel_span *)0;
-	if (!thread)
-		return;
-	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
-	otel_push_scope_(scope, thread, context);
-}
-
-/* The same with a span of otel_start(), which ends then. */
-OTEL_COLD_ void otel_use_span_(struct otel_scope *scope, otel_span *span)
-{
-	scope->thread = (struct otel_thread *)0;
-	if (!otel_valid_(&span->context))
-		return;
-	otel_use_(scope, &span->context);
-	scope->span = span;
-	scope->flags = OTEL_SCOPE_ENDS;
-}
+/* ---- Leaving ----------------------------------------------------------------------------------- */
 
 /* All but those that otel_leave_() knows. */
 OTEL_WARM_ void otel_leave_any_(struct otel_scope *scope)
@@ -280,6 +93,8 @@ OTEL_WARM_ void otel_leave_any_(struct otel_scope *scope)
 	struct otel_thread *thread = scope->thread;
 	int here = thread == otel_bpf_thread_v1, inside;
 
+	if (scope->flags & OTEL_SCOPE_LIGHT)
+		scope->span = (otel_span *)0;
 	/* A coroutine may go on in another thread: what is current there is none of ours. */
 	inside = here && otel_is_inside_(thread, scope->depth, (otel_u64)scope);
 	/* Its context may have been taken from what was current. */
@@ -289,7 +104,7 @@ OTEL_WARM_ void otel_leave_any_(struct otel_scope *scope)
 				    thread->current.context.state :
 				    (unsigned)otel_was_shared_(thread, scope, inside));
 	if (inside)
-		otel_drop_(thread, scope->depth, otel_before_(thread, scope->depth, &scope->previous));
+		otel_drop_(thread, scope->depth, &scope->previous);
 	else if (!here)
 		otel_left_elsewhere_(scope);
 	/* A span that is not sampled, inside of another or with nothing to hand over. */
@@ -314,20 +129,28 @@ OTEL_WARM_ void otel_leave_any_(struct otel_scope *scope)
 		otel_flush_outermost_(thread, 0);
 }
 
-/* The innermost scope, of a span that is not sampled, changed only the id of what is current. */
+/* The innermost scope of a span that is not sampled: these save no registers that only the others need. */
 OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 {
 	struct otel_thread *thread = scope->thread;
 
-	if (scope->flags & OTEL_SCOPE_LIGHT && thread == otel_bpf_thread_v1 &&
-	    thread->scopes == scope->depth + 1 && otel_is_inside_(thread, scope->depth, (otel_u64)scope)) {
+	if (scope->flags & (OTEL_SCOPE_LIGHT | OTEL_SCOPE_PLAIN) && thread == otel_bpf_thread_v1 &&
+	    thread->scopes == scope->depth + 1) {
 		struct otel_kept_scope *kept = &otel_scopes_(thread)->kept[scope->depth];
 
-		__builtin_memcpy(thread->current.context.span_id, kept->previous.span_id, 8);
-		otel_owner_set_(kept, 0);
-		OTEL_ORDER_();
-		thread->scopes = scope->depth;
-		return;
+		if ((otel_owner_of_(kept) & ~OTEL_OWNER_BITS_) == (otel_u64)scope) {
+			if (scope->flags & OTEL_SCOPE_LIGHT) {
+				__builtin_memcpy(thread->current.context.span_id, kept->previous.span_id, 8);
+				otel_owner_set_(kept, 0);
+				OTEL_ORDER_();
+				thread->scopes = scope->depth;
+				return;
+			}
+			if (scope->depth || !((const struct otel_buffer *)thread->buffers[0])->committed) {
+				otel_drop_(thread, scope->depth, (const otel_context *)0);
+				return;
+			}
+		}
 	}
 	otel_leave_any_(scope);
 }
@@ -343,8 +166,8 @@ OTEL_COLD_ void otel_attach_(otel_token *token, const otel_context *context)
 		return;
 	otel_settle_(thread, OTEL_STACK_OF_CALLER_());
 	token->thread = thread;
-	token->ticket = ++otel_scopes_(thread)->tickets << 3 | 2;
-	token->depth = otel_push_(thread, context, token->ticket, &token->previous);
+	token->ticket = ++otel_scopes_(thread)->tickets << 3 | OTEL_OWNER_TICKET;
+	token->depth = otel_push_context_(thread, context, token->ticket, &token->previous);
 }
 
 OTEL_COLD_ int otel_detach_(otel_token *token)
@@ -361,7 +184,7 @@ OTEL_COLD_ int otel_detach_(otel_token *token)
 	if (!otel_is_inside_(thread, token->depth, token->ticket))
 		return -EINVAL;
 	in_order = thread->scopes == token->depth + 1;
-	otel_drop_(thread, token->depth, otel_before_(thread, token->depth, &token->previous));
+	otel_drop_(thread, token->depth, &token->previous);
 	if (!thread->nested)
 		otel_flush_outermost_(thread, 0);
 	return in_order ? 0 : -EINVAL;

@@ -321,7 +321,7 @@ struct otel_thread {
 	otel_u64 buffers[3]; /* addresses of struct otel_buffer: the thread's own, and those that
 			      * signal handlers write to which interrupt an operation; 0: not yet */
 	otel_u64 oldest;     /* the clock when the first record was put into the empty buffer */
-	otel_u64 random[4];  /* state of the generator of ids; seeded anew in a forked child */
+	otel_u64 random[4];  /* of the generator of ids: a counter and keys; seeded anew in a forked child */
 	otel_u32 thread_id;  /* of the owner, and of its process, as they see them: whether the memory */
 	otel_u32 process_id; /* of a thread that ended unseen is taken over by its successor */
 	otel_u64 reserved[2];
@@ -336,11 +336,17 @@ OTEL_STATIC_ASSERT(sizeof(struct otel_thread) == 256, "ABI");
  */
 #define OTEL_SCOPES_KEPT 47u
 
+enum otel_owner_bit {
+	OTEL_OWNER_ON_STACK = 1, /* the scope is on the thread's own stack */
+	OTEL_OWNER_TICKET = 2,
+	OTEL_OWNER_LIGHT = 4, /* of what is current only the span's id was changed */
+};
+
 struct otel_kept_scope {
-	otel_u64 owner; /* who may leave it: the address of its scope, plus 1 on the thread's own
-			 * stack; or a ticket, 8 times a number plus 2; 0: not known */
+	otel_u64 owner; /* who may leave it: the address of its scope, or a ticket, 8 times a number;
+			 * plus enum otel_owner_bit; 0: not known */
 	otel_u64 reserved;
-	struct otel_context previous;
+	struct otel_context previous; /* of light scopes only the span's id */
 };
 
 struct otel_scopes {

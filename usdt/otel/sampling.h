@@ -77,10 +77,20 @@ OTEL_INLINE_ otel_u32 otel_rate_(void)
 /* Is any rate bit set? Where none is, which is cheaper to know than how many. */
 OTEL_INLINE_ int otel_has_rate_(void)
 {
-	otel_u64 four[4];
+	const otel_u16 *rates = otel_rates_();
+	otel_u64 four, any = 0;
 
-	__builtin_memcpy(four, otel_rates_(), sizeof(four));
-	return (four[0] | four[1] | four[2] | four[3]) != 0;
+	for (unsigned i = 0; i < 16; i += 4) {
+		__builtin_memcpy(&four, rates + i, sizeof(four));
+		any |= four;
+	}
+	return any != 0;
+}
+
+/* The upper 16 of the trace id's random bits, the lowest 56: what they are in its second half. */
+OTEL_INLINE_ otel_u32 otel_randomness_(otel_u64 trace_id_2)
+{
+	return (otel_u32)(__builtin_bswap64(trace_id_2) >> 40 & 0xffff);
 }
 
 /*
@@ -90,8 +100,11 @@ OTEL_INLINE_ int otel_has_rate_(void)
  */
 OTEL_COLD_ int otel_sampled_root_(const otel_u8 *trace_id, otel_u64 tracestate, otel_u64 *threshold)
 {
-	otel_u32 rate = otel_rate_(), random = (otel_u32)(trace_id[9] << 8 | trace_id[10]);
+	otel_u32 rate = otel_rate_(), random;
+	otel_u64 half;
 
+	__builtin_memcpy(&half, trace_id + 8, 8);
+	random = otel_randomness_(half);
 	if (__builtin_expect(tracestate != 0, 0)) {
 		char text[OTEL_TEXT_SMALL_];
 		otel_u32 size = otel_text_copy_(tracestate, text, sizeof(text));

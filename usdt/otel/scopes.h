@@ -42,6 +42,8 @@ OTEL_INLINE_ otel_u64 otel_peek_(otel_u64 address)
 
 OTEL_STATIC_ASSERT(__builtin_offsetof(struct otel_scope, thread) == 0, "what otel_peek_() reads");
 
+#define OTEL_OWNER_BITS_ ((otel_u64)(OTEL_OWNER_ON_STACK | OTEL_OWNER_LIGHT))
+
 /* Who may leave the scope that is kept here. Another thread may just be saying that it has left it.
  */
 OTEL_INLINE_ otel_u64 otel_owner_of_(const struct otel_kept_scope *kept)
@@ -62,20 +64,61 @@ OTEL_INLINE_ void otel_owner_set_(struct otel_kept_scope *kept, otel_u64 owner)
 OTEL_INLINE_ int otel_jumped_over_(const struct otel_thread *thread,
 				   const struct otel_scopes *scopes, otel_u32 depth, otel_u64 stack)
 {
-	otel_u64 owner = otel_owner_of_(&scopes->kept[depth]);
+	otel_u64 owner = otel_owner_of_(&scopes->kept[depth]), scope = owner & ~OTEL_OWNER_BITS_;
 
-	return (owner & 1) && (otel_peek_(owner - 1) != (otel_u64)thread ||
-			       (owner - 1 < stack && otel_on_stack_(scopes, stack)));
+	return (owner & OTEL_OWNER_ON_STACK) && (otel_peek_(scope) != (otel_u64)thread ||
+						 (scope < stack && otel_on_stack_(scopes, stack)));
 }
 
-/* Takes the scopes from @depth on out; what was @before them is current. */
-OTEL_INLINE_ void otel_drop_(struct otel_thread *thread, otel_u32 depth, const otel_context *before)
+/* In few instructions: was the last of the scopes, of which there are some, all kept, surely not jumped over? */
+OTEL_INLINE_ int otel_is_settled_(struct otel_thread *thread, otel_u64 stack)
+{
+	otel_u64 depth = thread->scopes, owner = otel_owner_of_(&otel_scopes_(thread)->kept[depth - 1]);
+
+	return (owner & OTEL_OWNER_ON_STACK) && (owner & ~OTEL_OWNER_BITS_) >= stack &&
+	       otel_peek_(owner & ~OTEL_OWNER_BITS_) == (otel_u64)thread;
+}
+
+OTEL_INLINE_ otel_u32 otel_kept_(const struct otel_thread *thread)
+{
+	return thread->scopes < OTEL_SCOPES_KEPT ? thread->scopes : OTEL_SCOPES_KEPT;
+}
+
+/*
+ * What was current before the scope at @depth, a light one: all but the id is what it was at the next scope
+ * inside that is not, or still is. The last place that is kept is never one of a light scope.
+ */
+OTEL_COLD_ void otel_before_light_(struct otel_thread *thread, otel_u32 depth, otel_context *out)
+{
+	const struct otel_kept_scope *kept = otel_scopes_(thread)->kept;
+	otel_u32 full = depth + 1;
+
+	while (full < otel_kept_(thread) &&
+	       (!otel_owner_of_(&kept[full]) || otel_owner_of_(&kept[full]) & OTEL_OWNER_LIGHT))
+		full++;
+	*out = full < otel_kept_(thread) ? kept[full].previous : thread->current.context;
+	__builtin_memcpy(out->span_id, kept[depth].previous.span_id, 8);
+}
+
+/*
+ * Takes the scopes from @depth on out: what was current before them is so again. @previous: where that is if
+ * it is too deep to be kept.
+ */
+OTEL_INLINE_ void otel_drop_(struct otel_thread *thread, otel_u32 depth, const otel_context *previous)
 {
 	struct otel_scopes *scopes = otel_scopes_(thread);
+	otel_context before;
 
+	if (__builtin_expect(depth < OTEL_SCOPES_KEPT, 1)) {
+		previous = &scopes->kept[depth].previous;
+		if (__builtin_expect((otel_owner_of_(&scopes->kept[depth]) & OTEL_OWNER_LIGHT) != 0, 0)) {
+			otel_before_light_(thread, depth, &before);
+			previous = &before;
+		}
+	}
 	thread->changing++;
 	OTEL_ORDER_();
-	thread->current.context = *before;
+	thread->current.context = *previous;
 	for (otel_u32 i = depth; i < OTEL_SCOPES_KEPT; i++) {
 		otel_owner_set_(&scopes->kept[i], 0);
 		if (__builtin_expect(i + 1 >= thread->scopes, 1))
@@ -87,11 +130,6 @@ OTEL_INLINE_ void otel_drop_(struct otel_thread *thread, otel_u32 depth, const o
 	thread->changing--;
 }
 
-OTEL_INLINE_ otel_u32 otel_kept_(const struct otel_thread *thread)
-{
-	return thread->scopes < OTEL_SCOPES_KEPT ? thread->scopes : OTEL_SCOPES_KEPT;
-}
-
 OTEL_COLD_ void otel_drop_jumped_over_(struct otel_thread *thread, otel_u64 stack)
 {
 	struct otel_scopes *scopes = otel_scopes_(thread);
@@ -100,7 +138,7 @@ OTEL_COLD_ void otel_drop_jumped_over_(struct otel_thread *thread, otel_u64 stac
 	while (depth && otel_jumped_over_(thread, scopes, depth - 1, stack))
 		depth--;
 	if (depth < otel_kept_(thread))
-		otel_drop_(thread, depth, &scopes->kept[depth].previous);
+		otel_drop_(thread, depth, (const otel_context *)0);
 }
 
 /* Before what is current is looked at or changed. */
@@ -115,7 +153,7 @@ OTEL_INLINE_ void otel_settle_(struct otel_thread *thread, otel_u64 stack)
 
 /* The stack of the function that called the one this stands in, as near as can be said. */
 #if defined(__x86_64__)
-#define OTEL_STACK_OF_CALLER_() ((otel_u64)__builtin_frame_address(0) + 16)
+#define OTEL_STACK_OF_CALLER_() ((otel_u64)__builtin_dwarf_cfa())
 #else
 #define OTEL_STACK_OF_CALLER_() ((otel_u64)__builtin_frame_address(0))
 #endif
@@ -130,35 +168,47 @@ OTEL_INLINE_ int otel_is_inside_(struct otel_thread *thread, otel_u32 depth, ote
 {
 	return depth < thread->scopes &&
 	       (depth >= OTEL_SCOPES_KEPT ||
-		(otel_owner_of_(&otel_scopes_(thread)->kept[depth]) & ~1ull) == owner);
+		(otel_owner_of_(&otel_scopes_(thread)->kept[depth]) & ~OTEL_OWNER_BITS_) == owner);
 }
 
 /*
- * Makes @context current until the scope at the depth that is returned is left. @previous: where to
- * keep what was current if it is too deep.
+ * Keeps what is current, as something else is about to be, until the scope at the depth that is returned is left.
+ * @previous: where to keep it if it is too deep.
  */
-OTEL_INLINE_ otel_u32 otel_push_(struct otel_thread *thread, const otel_context *context,
-				 otel_u64 owner, otel_context *previous)
+OTEL_INLINE_ otel_u32 otel_push_(struct otel_thread *thread, otel_context *previous)
 {
-	struct otel_scopes *scopes = otel_scopes_(thread);
 	otel_u32 depth = thread->scopes;
-	int kept = depth < OTEL_SCOPES_KEPT;
 
 	thread->scopes = depth + 1;
 	thread->changing++;
 	OTEL_ORDER_();
-	if (__builtin_expect(kept, 1))
-		previous = &scopes->kept[depth].previous;
+	if (__builtin_expect(depth < OTEL_SCOPES_KEPT, 1))
+		previous = &otel_scopes_(thread)->kept[depth].previous;
 	*previous = thread->current.context;
+	return depth;
+}
+
+/* Something else is current now. */
+OTEL_INLINE_ void otel_pushed_(struct otel_thread *thread, otel_u32 depth, otel_u64 owner)
+{
+	OTEL_ORDER_();
+	if (__builtin_expect(depth < OTEL_SCOPES_KEPT, 1))
+		otel_owner_set_(&otel_scopes_(thread)->kept[depth], owner);
+	thread->changing--;
+}
+
+/* Makes @context current. */
+OTEL_INLINE_ otel_u32 otel_push_context_(struct otel_thread *thread, const otel_context *context,
+					 otel_u64 owner, otel_context *previous)
+{
+	otel_u32 depth = otel_push_(thread, previous);
+
 	thread->current.context = *context;
 	thread->current.context.state =
 		(otel_u8)((context->state | OTEL_CONTEXT_BORROWED) & ~OTEL_CONTEXT_OWNS);
 	if (__builtin_expect(!(context->state & OTEL_CONTEXT_TEXTS_), 0))
 		thread->current.context.tracestate = thread->current.context.baggage = 0;
-	OTEL_ORDER_();
-	if (__builtin_expect(kept, 1))
-		otel_owner_set_(&scopes->kept[depth], owner);
-	thread->changing--;
+	otel_pushed_(thread, depth, owner);
 	return depth;
 }
 
@@ -167,8 +217,8 @@ OTEL_INLINE_ void otel_push_scope_(struct otel_scope *scope, struct otel_thread 
 {
 	scope->thread = thread;
 	scope->flags = 0;
-	scope->depth = otel_push_(thread, context, otel_owner_(otel_scopes_(thread), scope),
-				  &scope->previous);
+	scope->depth = otel_push_context_(thread, context, otel_owner_(otel_scopes_(thread), scope),
+					  &scope->previous);
 }
 
 /*
@@ -178,21 +228,15 @@ OTEL_INLINE_ void otel_push_scope_(struct otel_scope *scope, struct otel_thread 
 OTEL_COLD_ void otel_left_elsewhere_(struct otel_scope *scope)
 {
 	struct otel_scopes *scopes = otel_scopes_(scope->thread);
-	otel_u64 *owner, mine = (otel_u64)scope;
+	otel_u64 *owner, mine = (otel_u64)scope, bits;
 
 	if (scope->depth >= OTEL_SCOPES_KEPT)
 		return;
 	owner = &scopes->kept[scope->depth].owner;
-	mine += __atomic_load_n(owner, __ATOMIC_RELAXED) & 1;
-	__atomic_compare_exchange_n(owner, &mine, (otel_u64)&scopes->nobody + 1, 0,
+	bits = __atomic_load_n(owner, __ATOMIC_RELAXED) & OTEL_OWNER_BITS_;
+	mine |= bits;
+	__atomic_compare_exchange_n(owner, &mine, (otel_u64)&scopes->nobody | OTEL_OWNER_ON_STACK | bits, 0,
 				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-}
-
-/* What was current before the scope at this depth, which has its place. */
-OTEL_INLINE_ const otel_context *otel_before_(struct otel_thread *thread, otel_u32 depth,
-					      const otel_context *previous)
-{
-	return depth < OTEL_SCOPES_KEPT ? &otel_scopes_(thread)->kept[depth].previous : previous;
 }
 
 /*
@@ -203,9 +247,13 @@ OTEL_INLINE_ const otel_context *otel_before_(struct otel_thread *thread, otel_u
 OTEL_COLD_ int otel_was_shared_(struct otel_thread *thread, const struct otel_scope *scope,
 				int inside)
 {
+	const struct otel_kept_scope *next;
+
 	if (!inside || scope->depth + 1 >= OTEL_SCOPES_KEPT)
 		return OTEL_CONTEXT_SHARED;
-	return otel_scopes_(thread)->kept[scope->depth + 1].previous.state & OTEL_CONTEXT_SHARED;
+	next = &otel_scopes_(thread)->kept[scope->depth + 1];
+	/* Light ones are inside of spans that nobody writes to. */
+	return otel_owner_of_(next) & OTEL_OWNER_LIGHT ? 0 : next->previous.state & OTEL_CONTEXT_SHARED;
 }
 
 #endif

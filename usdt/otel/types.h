@@ -113,7 +113,10 @@ struct otel_elements_ {
 /* A context that is current until the block ends. */
 struct otel_scope {
 	struct otel_thread *thread; /* NULL: there is nothing to leave */
-	otel_span *span;	    /* to end then; in the same block as this; NULL: none */
+	union {
+		otel_span *span; /* to end then; in the same block as this; NULL: none; not set in light ones */
+		otel_u64 stack;	 /* before: of who enters it, see otel_jumped_over_() */
+	};
 	otel_u32 depth;		    /* scopes around this one */
 	otel_u32 flags;		    /* enum otel_scope_flag */
 	struct otel_context previous; /* of scopes that are too deep to be kept in struct otel_scopes */
@@ -122,6 +125,7 @@ struct otel_scope {
 enum otel_scope_flag {
 	OTEL_SCOPE_LIGHT = 1, /* of what is current only the span's id was changed */
 	OTEL_SCOPE_ENDS = 2,  /* the span is one of otel_start(), and ends with the scope */
+	OTEL_SCOPE_PLAIN = 4, /* there is no span to end, and the scope's place is one that is kept */
 };
 
 /*

@@ -324,38 +324,62 @@ OTEL_INLINE_ otel_u64 otel_field_size_(otel_u64 size)
 
 /* ---- Ids ---------------------------------------------------------------------------------------- */
 
-/* xoshiro256++, as published by Blackman and Vigna: fast, and no two threads share a seed. */
-OTEL_INLINE_ otel_u64 otel_random_(struct otel_thread *thread)
+/*
+ * The next of the numbers that count how often @thread asked. In one instruction, so that a signal handler that
+ * comes in between has another one.
+ */
+OTEL_INLINE_ otel_u64 otel_ticket_(struct otel_thread *thread)
 {
-	otel_u64 *s = thread->random;
-	otel_u64 sum = s[0] + s[3], t = s[1] << 17, result;
+	otel_u64 step = 0x9e3779b97f4a7c15u;
 
-	result = ((sum << 23) | (sum >> 41)) + s[0];
-	s[2] ^= s[0];
-	s[3] ^= s[1];
-	s[1] ^= s[2];
-	s[0] ^= s[3];
-	s[2] ^= t;
-	s[3] = (s[3] << 45) | (s[3] >> 19);
-	return result;
+#if defined(__x86_64__)
+	__asm__("{xaddq %0, %1|xadd %1, %0}" : "+r"(step), "+m"(thread->random[0]) : : "cc");
+	return step;
+#else
+	return __atomic_fetch_add(&thread->random[0], step, __ATOMIC_RELAXED);
+#endif
 }
 
-/* A number that is not 0. In a signal handler the generator may be in the midst of a step. */
-OTEL_INLINE_ otel_u64 otel_id_(struct otel_writer_ *w)
+__extension__ typedef unsigned __int128 otel_u128_;
+
+/*
+ * Random numbers: a counter, multiplied with itself under two keys that only this thread has, both halves of the
+ * product. No two threads share a sequence.
+ */
+OTEL_INLINE_ otel_u64 otel_random_(struct otel_thread *thread)
+{
+	const otel_u64 *key = thread->random + 1;
+	otel_u64 ticket = otel_ticket_(thread);
+	otel_u128_ product = (otel_u128_)(ticket ^ key[0]) * (ticket ^ key[1]);
+
+	return (otel_u64)product ^ (otel_u64)(product >> 64);
+}
+
+/* An id: a number that is not 0. */
+OTEL_INLINE_ otel_u64 otel_random_id_(struct otel_thread *thread)
 {
 	otel_u64 id;
 
 	do {
-		if (__builtin_expect(otel_in_signal_(w), 0)) {
-			int saved = errno;
-
-			id = otel_now_() * 0x9e3779b97f4a7c15u;
-			otel_syscall_(OTEL_SYS_GETRANDOM_, &id, sizeof(id), 1);
-			errno = saved;
-		} else {
-			id = otel_random_(w->thread);
-		}
+		id = otel_random_(thread);
 	} while (__builtin_expect(!id, 0));
+	return id;
+}
+
+/* The same in an operation. In a signal handler that interrupts one there may be no keys yet. */
+OTEL_INLINE_ otel_u64 otel_id_(struct otel_writer_ *w)
+{
+	otel_u64 id;
+	int saved;
+
+	if (__builtin_expect(!otel_in_signal_(w), 1))
+		return otel_random_id_(w->thread);
+	saved = errno;
+	do {
+		id = otel_now_() * 0x9e3779b97f4a7c15u;
+		otel_syscall_(OTEL_SYS_GETRANDOM_, &id, sizeof(id), 1);
+	} while (!id);
+	errno = saved;
 	return id;
 }
 
