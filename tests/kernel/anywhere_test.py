@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spans where control does not go from top to bottom: signals, cancelled threads, new processes, exit()."""
+import platform
 import re
 
-from harness import build, check, equal, named, one, run, test
+from harness import Skip, build, check, equal, named, one, run, test
 
 CUT = "otelbpf.cut_short"
 
@@ -56,6 +57,25 @@ def signal_handlers_that_interrupt_each_other_are_recorded_or_counted():
           f"{len(handlers)} spans of {said} handlers")
     # How many interrupt each other is up to how busy the machine is.
     check(said["dropped"] < said["handled"] / 4, f"most of it has room: {said}")
+
+
+@test
+def a_signal_handler_finds_and_leaves_all_in_order_after_every_single_instruction():
+    if platform.machine() != "x86_64":
+        raise Skip("the processor traps after every instruction on x86-64 only")
+    for name, compiler, flags in (("gcc", "gcc", ()), ("clang", "clang", ()), ("gcc_O0", "gcc", ("-O0",)),
+                                  ("clang_O3", "clang", ("-O3",))):
+        for sampler in ("always_on", "always_off", "parentbased_always_off", "parentbased_traceidratio"):
+            env = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"}
+            done = run([build("steps_" + name, "steps", compiler, flags)], ["--ring-size", "64M"], env=env)
+            said = numbers(done.out)
+            check(said.get("handled", 0) > 2500, f"{name}, {sampler}: {done.out}")
+            if sampler == "always_on":
+                equal(len(named(done.spans, "in a handler")) + said["dropped"], said["handled"],
+                      f"{name}: spans of handlers")
+                check(said["dropped"] < said["handled"] / 10, f"{name}: most of it has room: {said}")
+                equal(len({s.id for s in done.spans}), said["made"], f"{name}: spans")
+                check(not [s for s in done.spans if CUT in s.attributes], f"{name}: a span was not ended")
 
 
 # ---- Threads and processes -----------------------------------------------------------------------

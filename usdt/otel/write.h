@@ -52,27 +52,38 @@ OTEL_WARM_ void otel_flush_(struct otel_thread *thread, struct otel_buffer *buff
 		thread->oldest = 0;
 }
 
-/* Blocks all signals, or sets those that were blocked before; see @mask. */
-OTEL_COLD_ void otel_block_signals_(int block, otel_u64 *mask)
-{
-	const otel_u64 all = ~0ull;
+enum { OTEL_SIG_BLOCK_ = 0, OTEL_SIG_SETMASK_ = 2 }; /* of the kernel */
 
-	otel_syscall_(OTEL_SYS_SIGPROCMASK_, 2 /* SIG_SETMASK */, block ? &all : mask, block ? mask : (otel_u64 *)0,
-		      sizeof(all));
+#define OTEL_ALL_SIGNALS_ (~0ull)
+/* SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: the kernel kills who has one of these while it is blocked. */
+#define OTEL_FAULTS_ (1ull << 3 | 1ull << 4 | 1ull << 6 | 1ull << 7 | 1ull << 10 | 1ull << 30)
+
+/* Blocks @set, too, or with SIG_SETMASK nothing else; returns what was blocked before. */
+OTEL_COLD_ otel_u64 otel_block_signals_(int how, otel_u64 set)
+{
+	otel_u64 before = 0;
+
+	otel_syscall_(OTEL_SYS_SIGPROCMASK_, how, &set, &before, sizeof(set));
+	return before;
 }
 
 /*
  * What signal handlers have left. They could use none of these buffers while one of them is handed over, for
- * each is used by those that interrupt the one before: so none comes.
+ * each is used by those that interrupt the one before: so none comes, but for faults, whose handlers find no
+ * buffer, and what they start is counted.
  */
 OTEL_COLD_ void otel_flush_handlers_(struct otel_thread *thread, enum otel_flush_reason reason, otel_u64 now)
 {
-	otel_u64 mask;
+	otel_u64 blocked = otel_block_signals_(OTEL_SIG_BLOCK_, OTEL_ALL_SIGNALS_ & ~OTEL_FAULTS_);
+	otel_u16 level = thread->nested;
 
-	otel_block_signals_(1, &mask);
+	thread->nested = OTEL_BUFFERS_;
+	OTEL_ORDER_();
 	for (unsigned i = 1; i < OTEL_BUFFERS_ && thread->buffers[i]; i++)
 		otel_flush_(thread, (struct otel_buffer *)thread->buffers[i], reason, now);
-	otel_block_signals_(0, &mask);
+	OTEL_ORDER_();
+	thread->nested = level;
+	otel_block_signals_(OTEL_SIG_SETMASK_, blocked);
 }
 
 OTEL_INLINE_ int otel_holds_(otel_u64 buffer)
@@ -105,10 +116,9 @@ OTEL_COLD_ void otel_thread_release_(void *data)
 {
 	struct otel_thread *thread = (struct otel_thread *)data;
 	int saved = errno;
-	otel_u64 mask;
-
 	/* A signal handler would write to what is thrown away here. */
-	otel_block_signals_(1, &mask);
+	otel_u64 blocked = otel_block_signals_(OTEL_SIG_BLOCK_, OTEL_ALL_SIGNALS_);
+
 	otel_bpf_thread_v1 = (struct otel_thread *)0;
 	otel_flush_all_(thread, OTEL_FLUSH_EXIT, 0);
 	if (--thread->references == 0) {
@@ -119,7 +129,7 @@ OTEL_COLD_ void otel_thread_release_(void *data)
 		otel_scopes_clear_(thread);
 		__atomic_store_n(&thread->owner, 0, __ATOMIC_RELEASE);
 	}
-	otel_block_signals_(0, &mask);
+	otel_block_signals_(OTEL_SIG_SETMASK_, blocked);
 	errno = saved;
 }
 
