@@ -19,6 +19,7 @@
 struct stat_line {
 	struct target target;
 	char state;
+	long threads;
 	unsigned flags;
 };
 
@@ -40,19 +41,50 @@ static int read_stat(uint32_t pid, struct stat_line *out)
 	text[size] = '\0';
 	/* The name may hold anything, a ')' as well: the last one ends it. */
 	end = strrchr(text, ')');
-	if (!end || sscanf(end + 1,
-			   " %c %u %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			   "%*d %llu",
-			   &out->state, &out->target.parent, &out->flags, &started) != 4)
+	if (!end ||
+	    sscanf(end + 1,
+		   " %c %u %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+		   "%ld %*d %llu",
+		   &out->state, &out->target.parent, &out->flags, &out->threads, &started) != 5)
 		return -EPROTO;
 	out->target.pid = pid;
 	out->target.started = started;
 	return 0;
 }
 
-static bool has_ended(const struct stat_line *line)
+/* Has the thread ended whose line it is? */
+static bool is_gone(const struct stat_line *line)
 {
 	return line->state == 'Z' || line->state == 'X';
+}
+
+/* Has the process? Its main thread may end before others do. */
+static bool has_ended(const struct stat_line *line)
+{
+	return is_gone(line) && line->threads <= 1;
+}
+
+uint32_t target_in_proc(uint32_t pid)
+{
+	struct stat_line line;
+	uint32_t found = pid;
+	struct dirent *entry;
+	char path[64];
+	DIR *folder;
+
+	if (read_stat(pid, &line) || !is_gone(&line) || line.threads <= 1)
+		return pid;
+	snprintf(path, sizeof(path), "/proc/%u/task", pid);
+	folder = opendir(path);
+	while (folder && found == pid && (entry = readdir(folder))) {
+		uint32_t id = (uint32_t)strtoul(entry->d_name, NULL, 10);
+
+		if (id && !read_stat(id, &line) && !is_gone(&line))
+			found = id;
+	}
+	if (folder)
+		closedir(folder);
+	return found;
 }
 
 /* The process that thread @id belongs to; 0: nobody knows. */

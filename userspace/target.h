@@ -22,6 +22,12 @@ struct target {
  */
 int target_check(uint32_t pid, struct target *out);
 
+/**
+ * The number below /proc where the memory, files and names of process @pid are seen: its own, but that of
+ * another of its threads if the main thread has ended before them.
+ */
+uint32_t target_in_proc(uint32_t pid);
+
 /** Is the same process still there, and not only waiting to be reaped? */
 bool target_alive(const struct target *target);
 

@@ -30,6 +30,23 @@ def a_running_process_is_recorded_from_attach_on_and_is_a_no_op_before_and_after
 
 
 @test
+def a_process_whose_main_thread_has_ended_is_recorded_while_others_run():
+    program = Serve()
+    program.ask("leave", "left")
+    wait_until(lambda: "(zombie)" in open(f"/proc/{program.serves}/status").read(), "the main thread's end")
+    agent = Attach(program)
+    equal(program.span("without main"), 1, "recorded")
+    program.open("open")
+    program.process.kill()
+    wait_until(lambda: named(agent.spans, "open"), "what the process leaves when it is killed")
+    agent.stop()
+    span = one(agent.spans, "without main")
+    equal(span.resource["process.executable.path"], program.command[0], "process.executable.path")
+    equal(span.resource["service.name"], "unknown_service:serve", "service.name")
+    check("otelbpf.cut_short" in one(agent.spans, "open").attributes, "the open span was cut short")
+
+
+@test
 def what_was_open_before_attaching_changes_nothing_and_keeps_its_children():
     program = Serve()
     equal(program.open("unknown"), 0, "recorded")

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "target.h"
+
 /* One line of /proc/PID/maps. False: no file that is mapped as code. */
 static bool parse(char *line, struct mapping *mapping)
 {
@@ -33,7 +35,7 @@ int maps_read(uint32_t pid, uint64_t time, discover_fn found, void *self)
 	FILE *maps;
 	int err = 0;
 
-	snprintf(line, sizeof(line), "/proc/%u/maps", pid);
+	snprintf(line, sizeof(line), "/proc/%u/maps", target_in_proc(pid));
 	maps = fopen(line, "re");
 	if (!maps)
 		return -errno;

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "target.h"
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u /* from Linux 6.8 on */
@@ -456,18 +457,19 @@ int mounts_open_name(struct mounts *mounts, const char *name, uint64_t inode)
 
 int mounts_open(struct mounts *mounts, const struct mapping *mapping, bool here)
 {
+	uint32_t pid = target_in_proc(mapping->pid);
 	char path[128];
 	int fd;
 
 	/* The mapping's own link finds replaced and deleted files; it wants more privileges. */
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64,
-		 mapping->pid, mapping->address, mapping->address + mapping->length);
+		 pid, mapping->address, mapping->address + mapping->length);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root", mapping->pid);
-		fd = walk(mounts, mapping->pid, open_folder(path), mapping->name);
+		snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root", pid);
+		fd = walk(mounts, pid, open_folder(path), mapping->name);
 	}
-	fd = reopen(mounts, mapping->pid, fd, mapping->name);
+	fd = reopen(mounts, pid, fd, mapping->name);
 	/* The process may be gone. */
 	if (fd < 0 && fd != -EREMOTE && here)
 		fd = mounts_open_name(mounts, mapping->name, mapping->inode);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "resource.h"
+#include "target.h"
 
 /* Reads at most @room - 1 bytes and ends them with NUL. Returns their number or a negative errno.
  */
@@ -117,6 +118,7 @@ int detect_clock(uint32_t pid)
 
 int detect_process(const struct process_id *id, struct facts *out)
 {
+	uint32_t seen = target_in_proc(id->pid);
 	char text[4096], *deleted;
 	struct stat_of stat;
 	int err;
@@ -127,7 +129,7 @@ int detect_process(const struct process_id *id, struct facts *out)
 		return err;
 	out->parent_pid = stat.parent_pid;
 	out->seen = true;
-	out->executable = link_of(id->pid, "exe");
+	out->executable = link_of(seen, "exe");
 	deleted = out->executable ? strstr(out->executable, " (deleted)") : NULL;
 	if (deleted && !deleted[strlen(" (deleted)")])
 		*deleted = '\0';
@@ -136,11 +138,11 @@ int detect_process(const struct process_id *id, struct facts *out)
 	 * anonymous pages for that (since 4.17), and no userfaultfd's: what is not there is left out,
 	 * and never waited for.
 	 */
-	if (read_of(id->pid, "cmdline", text, sizeof(text)) > 0)
+	if (read_of(seen, "cmdline", text, sizeof(text)) > 0)
 		out->command = strdup(text);
 	if (read_of(id->pid, "cgroup", text, sizeof(text)) > 0)
 		find_container(text, out->container);
-	out->same_clock = detect_clock(id->pid) > 0;
+	out->same_clock = detect_clock(seen) > 0;
 	/* It may have ended, and the pid been given away, while we looked. */
 	err = check_start(id, &stat);
 	if (err)

@@ -9,6 +9,7 @@
  *   fork         makes a child that does what it is told by the lines from then on
  *   exec PATH    starts a program, and waits for its end
  *   resource X   says of itself that it is X
+ *   leave        ends the main thread; another does what the lines say from then on
  *   off          says when (CLOCK_MONOTONIC) no semaphore is set any more
  */
 #include <otel/trace.h>
@@ -102,19 +103,13 @@ static void start_program(const char *path)
 	printf("ended\n");
 }
 
-int main(int argc, char **argv)
+/* Does what the lines say, to their end, or until the main thread shall leave. */
+static void *obey(void *data)
 {
 	otel_span span;
 	char line[512];
 
 	memset(&span, 0, sizeof(span));
-	threads = argc > 1 ? atol(argv[1]) : 0;
-	for (long i = 0; i < threads; i++) {
-		pthread_t thread;
-
-		pthread_create(&thread, NULL, worker, (void *)(size_t)i);
-	}
-	printf("ready %d\n", getpid());
 	for (fflush(stdout); fgets(line, sizeof(line), stdin); fflush(stdout)) {
 		char *word = strtok(line, " \n"), *rest_of_line = strtok(NULL, "\n");
 
@@ -149,9 +144,29 @@ int main(int argc, char **argv)
 		} else if (!strcmp(word, "resource")) {
 			otel_set_resource(otel_str("said", rest_of_line));
 			printf("said\n");
+		} else if (!strcmp(word, "leave")) {
+			pthread_t thread;
+
+			printf("left\n");
+			pthread_create(&thread, NULL, obey, NULL);
+			pthread_exit(NULL);
 		} else if (!strcmp(word, "off")) {
 			wait_off();
 		}
 	}
+	exit(0);
+	return data;
+}
+
+int main(int argc, char **argv)
+{
+	threads = argc > 1 ? atol(argv[1]) : 0;
+	for (long i = 0; i < threads; i++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, worker, (void *)(size_t)i);
+	}
+	printf("ready %d\n", getpid());
+	obey(NULL);
 	return 0;
 }
