@@ -264,10 +264,13 @@ def events_arrive_in_order_with_times_and_attributes(play):
 
 @in_c_and_cpp
 def status_follows_opentelemetrys_rules(play):
-    equal({s.name: (s.status, s.message) for s in play("status").spans},
+    done = play("status")
+    equal({s.name: (s.status, s.message) for s in done.spans},
           {"unset": (0, ""), "ok": (OK, ""), "error": (ERROR, "why"),
            "the last error counts": (ERROR, "second"), "ok is final": (OK, ""),
            "unset is ignored": (ERROR, "stays"), "ok has no description": (OK, "")}, "status")
+    equal(done.err.count("a description goes with the status Error only, that of another is ignored"), 1,
+          "how often that is said")
 
 
 @in_c_and_cpp
@@ -292,13 +295,16 @@ def otel_fail_makes_an_exception_event_and_an_error(play):
 
 @in_c_and_cpp
 def a_span_ended_twice_is_exported_once_and_not_changed_after_its_end(play):
-    spans = play("ending").spans
+    done = play("ending")
+    spans = done.spans
     twice = one(spans, "ended twice")
     equal((twice.attributes, twice.events, twice.status), ({"before": 1}, [], 0), "what was written")
     check(twice.end - twice.start < 2_000_000, "the second end counted")
     scoped = one(spans, "ended before its scope")
     equal(scoped.attributes, {}, "what was written to it")
     equal(one(spans, "child of an ended one").parent, scoped.id, "an ended span stays current")
+    equal(done.err.count("a span was written to after its end, which changes nothing"), 1, "how often that is said")
+    check("malformed" not in done.err and "status Error only" not in done.err, done.err)
 
 
 # ---- Threads ----

@@ -82,7 +82,7 @@ static void only_resource_and_unknown_kinds_need_no_span(void **state)
 		struct bytes all = copy_of(&header, sizeof(header)), rest = all;
 		struct record record;
 		const char *why;
-		int want = kind == OTEL_RECORD_RESOURCE || kind > OTEL_RECORD_STACK ? 0 : -EBADMSG;
+		int want = kind == OTEL_RECORD_RESOURCE || kind > OTEL_RECORD_LATE ? 0 : -EBADMSG;
 
 		assert_int_equal(decode_record(&rest, &record, &why), want);
 		free((void *)all.data);

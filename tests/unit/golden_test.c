@@ -150,6 +150,14 @@ static const uint8_t golden_stack[] = {
 	0x80, 0x11, 0x40, 0x00, 0x00, 0x00, 0x00, 0x00, /* its caller */
 };
 
+static const uint8_t golden_late[] = {
+	0x10, 0x00, 0x00, 0x00, /* size: 16 */
+	0x0b, /* kind: LATE */
+	0x00, /* flags: none */
+	0x00, 0x00, /* padding: 0 */
+	0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, /* span id */
+};
+
 static const uint8_t golden_first_piece[] = {
 	0x18, 0x00, 0x00, 0x00, /* size: 24 */
 	0x06, /* kind: NAME */
@@ -365,7 +373,7 @@ static void end_means_what_the_page_says(void **state)
 	assert_int_equal(end.flags, 0);
 }
 
-static void resource_and_stack_mean_what_the_page_says(void **state)
+static void resource_stack_and_late_mean_what_the_page_says(void **state)
 {
 	struct record record = record_in(VECTOR(resource), OTEL_RECORD_RESOURCE, 0);
 	uint64_t address;
@@ -376,6 +384,7 @@ static void resource_and_stack_mean_what_the_page_says(void **state)
 	assert_int_equal(record.payload.size, 16);
 	memcpy(&address, record.payload.data, 8);
 	assert_true(address == 0x401136);
+	assert_int_equal(record_in(VECTOR(late), OTEL_RECORD_LATE, 0).payload.size, 0);
 }
 
 static void what_nobody_knows_yet_is_skipped_by_its_size(void **state)
@@ -666,7 +675,7 @@ int main(void)
 		TEST(name_means_what_the_page_says),
 		TEST(error_means_what_the_page_says),
 		TEST(end_means_what_the_page_says),
-		TEST(resource_and_stack_mean_what_the_page_says),
+		TEST(resource_stack_and_late_mean_what_the_page_says),
 		TEST(what_nobody_knows_yet_is_skipped_by_its_size),
 		TEST(a_buffer_means_what_the_page_says),
 		TEST(an_anchor_means_what_the_page_says),

@@ -202,7 +202,7 @@ OTEL_COLD_ void otel_hand_on_(struct otel_scope *scope, otel_span *span, const o
 	otel_hold_(&span->context);
 	span->context.state &= OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE | OTEL_CONTEXT_OWNS;
 	if (!parent)
-		span->context.state = OTEL_CONTEXT_ENDED; /* its context is none, not the current one */
+		span->context.state = OTEL_CONTEXT_BORROWED; /* its context is none, not the current one */
 	if (scope) {
 		otel_use_(scope, &span->context);
 		if (!scope->thread)
@@ -231,7 +231,7 @@ OTEL_WARM_ otel_span *otel_current_(void)
 /* The context of @span, or, if it is empty because nobody listens, the current one. */
 OTEL_WARM_ void otel_get_context_(otel_span *span, otel_context *out)
 {
-	if (!(otel_state_(&span->context) & (OTEL_CONTEXT_VALID | OTEL_CONTEXT_ENDED))) {
+	if (!(otel_state_(&span->context) & (OTEL_CONTEXT_VALID | OTEL_CONTEXT_BORROWED))) {
 		*out = otel_current_()->context;
 	} else {
 		if (otel_state_(&span->context) & OTEL_CONTEXT_RECORDING)

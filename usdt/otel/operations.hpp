@@ -37,7 +37,7 @@ public:
 	/** Sets attributes. */
 	OTEL_MEMBER_ void set(option_list list) noexcept
 	{
-		if (otel_span *to = otel_active_(raw()))
+		if (otel_span *to = otel_to_write_(raw()))
 			listening(list, [&](const option *it, std::size_t count) OTEL_INLINED_ {
 				detail::set(to, it, count);
 			});
@@ -46,7 +46,7 @@ public:
 	/** Adds an event that happens now, or otel::at() some time. */
 	OTEL_MEMBER_ void event(text name, option_list list = {}) noexcept
 	{
-		if (otel_span *to = otel_active_(raw()))
+		if (otel_span *to = otel_to_write_(raw()))
 			listening(list, [&](const option *it, std::size_t count) OTEL_INLINED_ {
 				detail::event(to, name, it, count);
 			});
@@ -55,14 +55,14 @@ public:
 	/** Sets the status; the description goes with code::error only. code::ok is final. */
 	OTEL_MEMBER_ void status(otel::code it, text description = {}) noexcept
 	{
-		if (otel_span *to = otel_active_(raw()))
+		if (otel_span *to = otel_to_write_(raw()))
 			detail::set_status(to, static_cast<enum otel_code>(it), description);
 	}
 
 	/** Gives the span another name. */
 	OTEL_MEMBER_ void name(text it) noexcept
 	{
-		if (otel_span *to = otel_active_(raw()))
+		if (otel_span *to = otel_to_write_(raw()))
 			otel_set_name_(to, it.data(), it.size());
 	}
 
@@ -72,7 +72,7 @@ public:
 	 */
 	OTEL_MEMBER_ void exception(const std::exception &it, option_list list = {}) noexcept
 	{
-		if (otel_span *to = otel_active_(raw())) {
+		if (otel_span *to = otel_to_write_(raw())) {
 #ifdef __GXX_RTTI
 			detail::record_thrown(to, &typeid(it), it.what(), list);
 #else
@@ -84,7 +84,7 @@ public:
 	/** The same of something that is no std::exception. */
 	OTEL_MEMBER_ void exception(text type, text message, option_list list = {}) noexcept
 	{
-		if (otel_span *to = otel_active_(raw()))
+		if (otel_span *to = otel_to_write_(raw()))
 			detail::record(to, &type, &message, list);
 	}
 
@@ -97,7 +97,7 @@ public:
 	/** Adds a link after the start. */
 	OTEL_MEMBER_ void add_link(const otel_context &to, option_list attributes = {}) noexcept
 	{
-		if (otel_span *span = otel_active_(raw())) {
+		if (otel_span *span = otel_to_write_(raw())) {
 			option it = otel::link(to, attributes);
 
 			add_links(span, &it, 1);

@@ -54,6 +54,7 @@ enum otel_record_kind {
 	OTEL_RECORD_RESOURCE = 9,   /* fields of OTLP's Resource that the program sets; no span */
 	OTEL_RECORD_STACK = 10,	    /* return addresses, u64 each, innermost first: the stack trace
 				     * of the last EVENT of this span */
+	OTEL_RECORD_LATE = 11,	    /* empty: a call came after the span's end, and did nothing */
 };
 
 enum otel_record_flag {

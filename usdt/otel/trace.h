@@ -73,6 +73,20 @@ OTEL_INLINE_ otel_span *otel_active_(otel_span *span)
 #endif
 }
 
+/* What a program writes to: also after its end, which is told of. */
+OTEL_INLINE_ otel_span *otel_to_write_(otel_span *span)
+{
+#ifdef OTEL_BPF_DISABLE
+	(void)span;
+	return (otel_span *)0;
+#else
+	return __builtin_expect(otel_state_(&span->context) & (OTEL_CONTEXT_RECORDING | OTEL_CONTEXT_PROBED |
+									     OTEL_CONTEXT_ENDED), 0) ?
+		       span :
+		       (otel_span *)0;
+#endif
+}
+
 /* Takes what nobody wants: the arguments have been evaluated, the rest is optimised away. */
 OTEL_INLINE_ void otel_ignore_(const otel_option *list)
 {
@@ -208,7 +222,7 @@ OTEL_INLINE_ int otel_enabled(const otel_tracer *tracer)
 #define otel_set(span, ...) OTEL_SET_(OTEL_JOIN_(otel_to_, __COUNTER__), span, __VA_ARGS__)
 #define OTEL_SET_(to, span, ...)                                                                   \
 	__extension__({                                                                            \
-		otel_span *to = otel_active_(&(span));                                             \
+		otel_span *to = otel_to_write_(&(span));                                             \
 		(to ? otel_set_(to, OTEL_LIST_(__VA_ARGS__, otel_last())) :                       \
 		      otel_ignore_(OTEL_LIST_(__VA_ARGS__, otel_last())));                        \
 	})
@@ -221,7 +235,7 @@ OTEL_INLINE_ int otel_enabled(const otel_tracer *tracer)
 #define otel_event(span, ...) OTEL_EVENT_(OTEL_JOIN_(otel_to_, __COUNTER__), span, __VA_ARGS__)
 #define OTEL_EVENT_(to, span, ...)                                                                 \
 	__extension__({                                                                            \
-		otel_span *to = otel_active_(&(span));                                             \
+		otel_span *to = otel_to_write_(&(span));                                             \
 		(to ? otel_event_on_(to, OTEL_FIRST_(__VA_ARGS__, 0),                                 \
 				  OTEL_LIST_(OTEL_REST1_(__VA_ARGS__, otel_last()))) :            \
 		      otel_ignore_event_(OTEL_FIRST_(__VA_ARGS__, 0),                              \
@@ -256,7 +270,7 @@ OTEL_INLINE_ void otel_ignore_event_(const char *name, const otel_option *list)
 #define otel_add_links(span, ...) OTEL_ADD_LINKS_(OTEL_JOIN_(otel_to_, __COUNTER__), span, __VA_ARGS__)
 #define OTEL_ADD_LINKS_(to, span, ...)                                                             \
 	__extension__({                                                                            \
-		otel_span *to = otel_active_(&(span));                                             \
+		otel_span *to = otel_to_write_(&(span));                                             \
 		(to ? otel_add_links_(to, OTEL_LIST_(__VA_ARGS__, otel_last())) :                  \
 		      otel_ignore_(OTEL_LIST_(__VA_ARGS__, otel_last())));                         \
 	})
@@ -265,7 +279,7 @@ OTEL_INLINE_ void otel_ignore_event_(const char *name, const otel_option *list)
 #define otel_set_name(span, name) otel_set_name_at_(&(span), name)
 OTEL_INLINE_ void otel_set_name_at_(otel_span *span, const char *name)
 {
-	if (otel_active_(span))
+	if (otel_to_write_(span))
 		otel_set_name_(span, name, otel_size_(name));
 }
 
@@ -276,7 +290,7 @@ OTEL_INLINE_ void otel_set_name_at_(otel_span *span, const char *name)
 #define otel_set_status(span, code, description) otel_set_status_at_(&(span), code, description)
 OTEL_INLINE_ void otel_set_status_at_(otel_span *span, enum otel_code code, const char *description)
 {
-	if (otel_active_(span))
+	if (otel_to_write_(span))
 		otel_set_status_(span, code, description);
 }
 
@@ -290,7 +304,7 @@ OTEL_INLINE_ void otel_set_status_at_(otel_span *span, enum otel_code code, cons
 #define otel_fail(span, error) otel_fail_at_(&(span), error)
 OTEL_INLINE_ int otel_fail_at_(otel_span *span, int error)
 {
-	if (error && otel_active_(span))
+	if (error && otel_to_write_(span))
 		otel_error_(span, error);
 	return error;
 }

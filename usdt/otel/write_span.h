@@ -10,13 +10,37 @@
 
 /* ---- Writing ------------------------------------------------------------------------------------ */
 
-OTEL_WARM_ void otel_set_(otel_span *span, const otel_option *list)
+/* Says once of a span that it was written to after its end. Another's handle would not know when that is. */
+OTEL_COLD_ void otel_record_late_(struct otel_writer_ *w, otel_span *span)
+{
+	if (span->context.origin == w->buffer->buffer_id && otel_attached_(OTEL_SEMAPHORE_FLUSH)) {
+		otel_record_open_(w, OTEL_RECORD_LATE, 0, span->context.span_id, 0);
+		otel_record_commit_(w);
+	}
+	__atomic_store_n(&span->context.state, OTEL_CONTEXT_VALID, __ATOMIC_RELAXED);
+}
+
+/* Begins to write to @span; otel_finish_() must follow. False: nothing can be written. */
+OTEL_INLINE_ int otel_begin_span_(struct otel_writer_ *w, otel_span *span)
 {
 	struct otel_thread *thread = otel_thread_();
+
+	if (!thread || !otel_begin_(w, thread))
+		return 0;
+	if (__builtin_expect(otel_state_(&span->context) & OTEL_CONTEXT_ENDED, 0)) {
+		otel_record_late_(w, span);
+		otel_finish_(w);
+		return 0;
+	}
+	return 1;
+}
+
+OTEL_WARM_ void otel_set_(otel_span *span, const otel_option *list)
+{
 	struct otel_writer_ w;
 	otel_u32 count;
 
-	if (!thread || !otel_begin_(&w, thread))
+	if (!otel_begin_span_(&w, span))
 		return;
 	if (otel_ours_(&w, span)) {
 		unsigned flags = otel_flags_(&w, span);
@@ -48,10 +72,9 @@ OTEL_COLD_ void otel_probe_event_(const otel_span *span, const char *name, otel_
 OTEL_WARM_ void otel_event_(otel_span *span, const char *name, otel_u32 name_size,
 			    const otel_option *list)
 {
-	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
 
-	if (!thread || !otel_begin_(&w, thread))
+	if (!otel_begin_span_(&w, span))
 		return;
 	if (otel_ours_(&w, span)) {
 		otel_u64 now = otel_now_();
@@ -105,10 +128,9 @@ OTEL_COLD_ void otel_probe_status_(const otel_span *span, enum otel_code code,
 OTEL_INLINE_ void otel_status_(otel_span *span, enum otel_code code, enum otel_status_by by,
 			       const struct otel_text_ *description, unsigned parts)
 {
-	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
 
-	if (code <= OTEL_UNSET || code > OTEL_ERROR || !thread || !otel_begin_(&w, thread))
+	if (code <= OTEL_UNSET || code > OTEL_ERROR || !otel_begin_span_(&w, span))
 		return;
 	if (otel_ours_(&w, span)) {
 		unsigned flags = otel_flags_(&w, span);
@@ -141,10 +163,9 @@ OTEL_WARM_ void otel_set_status_(otel_span *span, enum otel_code code, const cha
 
 OTEL_COLD_ void otel_set_name_(otel_span *span, const char *name, otel_u32 size)
 {
-	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
 
-	if (!thread || !otel_begin_(&w, thread))
+	if (!otel_begin_span_(&w, span))
 		return;
 	if (otel_ours_(&w, span)) {
 		unsigned flags = otel_flags_(&w, span);
@@ -161,10 +182,9 @@ OTEL_COLD_ void otel_set_name_(otel_span *span, const char *name, otel_u32 size)
 
 OTEL_COLD_ void otel_add_links_(otel_span *span, const otel_option *list)
 {
-	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
 
-	if (!thread || !otel_begin_(&w, thread))
+	if (!otel_begin_span_(&w, span))
 		return;
 	if (otel_ours_(&w, span)) {
 		unsigned flags = otel_flags_(&w, span);
@@ -212,10 +232,9 @@ OTEL_COLD_ void otel_set_resource_(const otel_option *list)
 
 OTEL_COLD_ void otel_error_(otel_span *span, int error)
 {
-	struct otel_thread *thread = otel_thread_();
 	struct otel_writer_ w;
 
-	if (!thread || !otel_begin_(&w, thread))
+	if (!otel_begin_span_(&w, span))
 		return;
 	if (otel_ours_(&w, span)) {
 		/* The least int has no positive one. */

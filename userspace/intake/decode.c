@@ -74,7 +74,7 @@ int decode_record(struct bytes *rest, struct record *out, const char **why)
 		return bad(why, "bad padding");
 	out->payload.size -= header->padding;
 	if (!out->span_id && header->kind != OTEL_RECORD_RESOURCE &&
-	    header->kind <= OTEL_RECORD_STACK)
+	    header->kind <= OTEL_RECORD_LATE)
 		return bad(why, "no span id");
 	return 0;
 }
@@ -174,7 +174,8 @@ const char *record_name(uint8_t kind)
 		[OTEL_RECORD_STATUS] = "STATUS",     [OTEL_RECORD_NAME] = "NAME",
 		[OTEL_RECORD_END] = "END",	     [OTEL_RECORD_ERROR] = "ERROR",
 		[OTEL_RECORD_RESOURCE] = "RESOURCE", [OTEL_RECORD_STACK] = "STACK",
+		[OTEL_RECORD_LATE] = "LATE",
 	};
 
-	return kind && kind <= OTEL_RECORD_STACK ? names[kind] : "unknown";
+	return kind && kind <= OTEL_RECORD_LATE ? names[kind] : "unknown";
 }

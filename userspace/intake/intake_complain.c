@@ -5,6 +5,19 @@
 #include "intake_state.h"
 #include "log.h"
 
+static const struct {
+	enum oddity oddity;
+	const char *text;
+} oddities[] = {
+	{ODD_ATTRIBUTES, "OTEL_RESOURCE_ATTRIBUTES ignored: not a list of key=value"},
+	{ODD_PROPAGATORS,
+	 "OTEL_PROPAGATORS: only tracecontext, baggage and none are known, the rest is ignored"},
+	{ODD_NAMELESS, "a tracer has no name, so that nothing tells whose its spans are"},
+	{ODD_LATE, "a span was written to after its end, which changes nothing"},
+	{ODD_DESCRIPTION,
+	 "a description goes with the status Error only, that of another is ignored"},
+};
+
 static bool may_complain(struct intake *intake)
 {
 	uint64_t seconds = (intake->now - intake->complaints_at) / 1000000000u;
@@ -39,25 +52,11 @@ void intake_complain(struct intake *intake, struct process *process,
 
 	process->rejected += complaint->n;
 	process_name(process, name, sizeof(name));
-	if (process->bad_environment && !process->bad_environment_reported &&
-	    may_complain(intake)) {
-		process->bad_environment_reported = true;
-		log_info("process %u (%s): OTEL_RESOURCE_ATTRIBUTES ignored: not a list of "
-			 "key=value",
-			 process->id.pid, name);
-	}
-	if (process->bad_propagators && !process->bad_propagators_reported &&
-	    may_complain(intake)) {
-		process->bad_propagators_reported = true;
-		log_info("process %u (%s): OTEL_PROPAGATORS: only tracecontext, baggage and none "
-			 "are "
-			 "known, the rest is ignored",
-			 process->id.pid, name);
-	}
-	if (process->nameless && !process->nameless_reported && may_complain(intake)) {
-		process->nameless_reported = true;
-		log_info("process %u (%s): a tracer has no name, so that nothing tells whose its spans are",
-			 process->id.pid, name);
+	for (size_t i = 0; i < sizeof(oddities) / sizeof(oddities[0]); i++) {
+		if (!(process->odd & ~process->told & oddities[i].oddity) || !may_complain(intake))
+			continue;
+		process->told |= oddities[i].oddity;
+		log_info("process %u (%s): %s", process->id.pid, name, oddities[i].text);
 	}
 	if (!complaint->n || process->reported || !may_complain(intake))
 		return;

@@ -190,8 +190,10 @@ static void put_environment(struct attributes *set, struct process *process)
 	struct bytes attributes = variable(process, "OTEL_RESOURCE_ATTRIBUTES");
 	struct bytes name = variable(process, "OTEL_SERVICE_NAME");
 
-	process->bad_environment = resource_parse(set, attributes) != 0;
-	process->bad_propagators = !propagators_known(variable(process, "OTEL_PROPAGATORS"));
+	if (resource_parse(set, attributes))
+		process->odd |= ODD_ATTRIBUTES;
+	if (!propagators_known(variable(process, "OTEL_PROPAGATORS")))
+		process->odd |= ODD_PROPAGATORS;
 	put_service_name(set, name.data, name.size);
 }
 

@@ -10,7 +10,8 @@
 #define MAGIC UINT32_C(0x4354544f) /* OTTC */
 #define VERSION 3
 
-/* A reminder for who gives one of them another field: what becomes of that over a restart is said here. */
+/* A reminder for who gives one of them another field: what becomes of that over a restart is said
+ * here. */
 _Static_assert(sizeof(struct process) == 528, "save_process() and load_process() have all fields");
 _Static_assert(sizeof(struct stream) == 240, "save_stream() and load_stream() have all fields");
 
@@ -102,9 +103,7 @@ enum {
 	SAME_CLOCK = 8,
 	SEEN = 16,
 	REPORTED = 32,
-	BAD_ENVIRONMENT_REPORTED = 64,
-	BAD_PROPAGATORS_REPORTED = 128,
-	NAMELESS_REPORTED = 256,
+	TOLD = 64, /* times enum oddity */
 };
 
 static void save_process(const struct process *process, struct pack *pack)
@@ -116,10 +115,7 @@ static void save_process(const struct process *process, struct pack *pack)
 	pack_u64(pack, (process->whole ? WHOLE : 0) | (process->ended ? ENDED : 0) |
 			       (process->out_of_memory ? OUT_OF_MEMORY : 0) |
 			       (facts->same_clock ? SAME_CLOCK : 0) | (facts->seen ? SEEN : 0) |
-			       (process->reported ? REPORTED : 0) |
-			       (process->bad_environment_reported ? BAD_ENVIRONMENT_REPORTED : 0) |
-			       (process->bad_propagators_reported ? BAD_PROPAGATORS_REPORTED : 0) |
-			       (process->nameless_reported ? NAMELESS_REPORTED : 0));
+			       (process->reported ? REPORTED : 0) | (uint64_t)process->told * TOLD);
 	pack_u64(pack, process->heard);
 	pack_u64(pack, (uint64_t)process->exit_status);
 	pack_u64(pack, process->ended_at);
@@ -216,9 +212,7 @@ static void load_process(struct processes *processes, struct assembler *as, stru
 	process->facts.same_clock = bits & SAME_CLOCK;
 	process->facts.seen = bits & SEEN;
 	process->reported = bits & REPORTED;
-	process->bad_environment_reported = bits & BAD_ENVIRONMENT_REPORTED;
-	process->bad_propagators_reported = bits & BAD_PROPAGATORS_REPORTED;
-	process->nameless_reported = bits & NAMELESS_REPORTED;
+	process->told = (unsigned)(bits / TOLD);
 	process->heard = unpack_u64(unpack);
 	process->exit_status = (int)unpack_u64(unpack);
 	process->ended_at = unpack_u64(unpack);
