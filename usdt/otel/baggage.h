@@ -349,7 +349,7 @@ OTEL_API_ int otel_baggage_each(const otel_context *context,
 
 	otel_baggage_of_(context, &baggage);
 	baggage.text[baggage.size] = 0;
-	while (!result && otel_baggage_next_(&at, baggage.text + baggage.size, &part)) {
+	while (visit && !result && otel_baggage_next_(&at, baggage.text + baggage.size, &part)) {
 		char key[OTEL_BAGGAGE_MEMBER_SIZE_ + 1], value[OTEL_BAGGAGE_MEMBER_SIZE_ + 1];
 
 		otel_percent_decode_(part.key, part.key_size, key, sizeof(key));
@@ -396,6 +396,8 @@ OTEL_API_ int otel_baggage_get(const otel_context *context, const char *key, cha
 	struct otel_baggage_text_ baggage;
 	struct otel_baggage_part_ part;
 
+	if (!value)
+		room = 0;
 	if (room)
 		value[0] = 0;
 	otel_baggage_of_(context, &baggage);

@@ -19,6 +19,9 @@
  * Which of the headers are read and written says the environment's OTEL_PROPAGATORS, at the first use:
  * tracecontext, baggage, or both, as by default; none.
  *
+ * NULL in place of a getter, of lines or of an environment is one that has nothing, in place of a setter or of
+ * a text one that takes nothing.
+ *
  * Whatever a request brings, it breaks nothing: what is malformed is as if it had not been there. A
  * context without a valid traceparent has no ids (otel_is_valid() is false, a span below it is a root),
  * but may have baggage.
@@ -161,7 +164,7 @@ OTEL_API_ otel_context otel_extract(otel_getter get, void *carrier)
 	(void)get;
 	(void)carrier;
 #else
-	{
+	if (get) {
 		const unsigned formats = otel_propagators_();
 		const char *header = formats & OTEL_PROPAGATE_TRACECONTEXT_ ? get(carrier, "traceparent", 0) :
 									      (const char *)0;
@@ -195,6 +198,8 @@ OTEL_API_ void otel_inject_context(const otel_context *context, otel_setter set,
 	const unsigned formats = otel_propagators_();
 	char text[OTEL_TEXT_SMALL_];
 
+	if (!context || !set)
+		return;
 	if (otel_valid_(context) && formats & OTEL_PROPAGATE_TRACECONTEXT_) {
 		otel_traceparent_write_(context, text);
 		set(carrier, "traceparent", text);
@@ -240,7 +245,7 @@ OTEL_API_ const char *otel_get_line_(void *carrier, const char *name, unsigned i
 {
 	const struct otel_lines_ *lines = (const struct otel_lines_ *)carrier;
 
-	for (size_t i = 0; i < lines->count; i++) {
+	for (size_t i = 0; lines->lines && i < lines->count; i++) {
 		const char *value = lines->lines[i] ? otel_line_value_(lines->lines[i], name) :
 						      (const char *)0;
 
@@ -312,7 +317,7 @@ OTEL_API_ void otel_set_line_(void *carrier, const char *name, const char *value
  */
 OTEL_API_ size_t otel_inject_lines(char **lines, size_t room, char *text, size_t size)
 {
-	struct otel_line_writer_ writer = {lines, room, 0, text, size, 0, ": ", "", 0};
+	struct otel_line_writer_ writer = {lines, room, 0, text, text ? size : 0, 0, ": ", "", 0};
 
 	otel_inject(otel_set_line_, &writer);
 	return writer.count;
@@ -325,10 +330,12 @@ OTEL_API_ size_t otel_inject_lines(char **lines, size_t room, char *text, size_t
  */
 OTEL_API_ size_t otel_inject_text(char *text, size_t size)
 {
-	struct otel_line_writer_ writer = {(char **)0, 0, 0, text, size ? size - 1 : 0, 0, ": ", "\r\n", 0};
+	struct otel_line_writer_ writer = {(char **)0, 0, 0, text, 0, 0, ": ", "\r\n", 0};
 
-	if (size)
+	if (text && size) {
+		writer.size = size - 1;
 		__builtin_memset(text, 0, size);
+	}
 	otel_inject(otel_set_line_, &writer);
 	return writer.used;
 }
@@ -395,7 +402,7 @@ OTEL_API_ size_t otel_inject_environment(char *const *environment, char **envp, 
 		entries++;
 	array = (entries + 4) * sizeof(char *);
 	writer.lines = added;
-	if (size > array) {
+	if (envp && size > array) {
 		writer.text = (char *)envp + array;
 		writer.size = size - array;
 	}
@@ -414,7 +421,7 @@ OTEL_API_ size_t otel_inject_environment(char *const *environment, char **envp, 
 		otel_inject_context(current, otel_set_line_, &writer);
 	}
 #endif
-	if (array + writer.used > size)
+	if (!envp || array + writer.used > size)
 		return array + writer.used;
 	for (size_t i = 0; i < entries; i++) {
 		int dropped = 0;

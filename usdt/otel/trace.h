@@ -98,6 +98,17 @@ OTEL_INLINE_ void otel_ignore_(const otel_option *list)
 
 /* ---- Spans -------------------------------------------------------------------------------------- */
 
+/* In C++ a tracer may be an otel::tracer, too: otel/tracer.hpp has the other function of this name. */
+#ifdef __cplusplus
+OTEL_INLINE_ const otel_tracer *otel_tracer_of_(const otel_tracer *tracer)
+{
+	return tracer;
+}
+#define OTEL_TRACER_(...) otel_tracer_of_(OTEL_FIRST_(__VA_ARGS__, 0))
+#else
+#define OTEL_TRACER_(...) OTEL_FIRST_(__VA_ARGS__, 0)
+#endif
+
 /* Nobody listens: a parent that was given is handed on, nothing else happens. */
 OTEL_INLINE_ void otel_enter_off_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
 				  const char *name, const otel_option *list)
@@ -136,10 +147,10 @@ OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
 	__attribute__((cleanup(otel_left_))) struct otel_scope OTEL_JOIN_(variable, _otel_scope_); \
 	OTEL_JOIN_(variable, _otel_scope_).thread = (struct otel_thread *)0;                       \
 	(otel_on_() ? otel_enter_on_(&OTEL_JOIN_(variable, _otel_scope_), &variable,                  \
-				  OTEL_FIRST_(__VA_ARGS__, 0), OTEL_SECOND_(__VA_ARGS__, 0),       \
+				  OTEL_TRACER_(__VA_ARGS__), OTEL_SECOND_(__VA_ARGS__, 0),         \
 				  OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last()))) :            \
 		      otel_enter_off_(&OTEL_JOIN_(variable, _otel_scope_), &variable,              \
-				      OTEL_FIRST_(__VA_ARGS__, 0), OTEL_SECOND_(__VA_ARGS__, 0),   \
+				      OTEL_TRACER_(__VA_ARGS__), OTEL_SECOND_(__VA_ARGS__, 0),     \
 				      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last()))))
 
 /**
@@ -153,10 +164,10 @@ OTEL_INLINE_ void otel_left_(struct otel_scope *scope)
 	__extension__({                                                                            \
 		otel_span new_one;                                                                 \
 		(otel_on_() ?                                                                      \
-			 otel_start_on_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),               \
+			 otel_start_on_(&new_one, OTEL_TRACER_(__VA_ARGS__),                 \
 					      OTEL_SECOND_(__VA_ARGS__, 0),                        \
 					      OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last()))) : \
-			 otel_start_off_(&new_one, OTEL_FIRST_(__VA_ARGS__, 0),                    \
+			 otel_start_off_(&new_one, OTEL_TRACER_(__VA_ARGS__),                      \
 					 OTEL_SECOND_(__VA_ARGS__, 0),                             \
 					 OTEL_LIST_(OTEL_REST2_(__VA_ARGS__, otel_last()))));     \
 		new_one;                                                                           \
@@ -360,22 +371,23 @@ OTEL_INLINE_ void otel_context_release(otel_context *context)
 }
 
 /**
- * A span that stands for @context: it cannot be written to, but hands the context on. OpenTelemetry:
- * Wrapping a SpanContext in a Span, NonRecordingSpan.
+ * A span that stands for @context: it cannot be written to, but hands the context on. Here and below, NULL is a
+ * context that is not valid. OpenTelemetry: Wrapping a SpanContext in a Span, NonRecordingSpan.
  */
 OTEL_INLINE_ otel_span otel_span_of(const otel_context *context)
 {
 	otel_span span;
 
 	__builtin_memset(&span, 0, sizeof(span));
-	span.context = *context;
+	if (context)
+		span.context = *context;
 	span.context.state &= OTEL_CONTEXT_VALID | OTEL_CONTEXT_REMOTE;
 	return span;
 }
 
 /**
  * A context of ids that come from elsewhere, with the trace flags of W3C (1 sampled, 2 random); not valid
- * if one of the ids is all zero. OpenTelemetry: SpanContext.
+ * if one of the ids is all zero, or NULL. OpenTelemetry: SpanContext.
  */
 OTEL_INLINE_ otel_context otel_context_make(const otel_u8 trace_id[16], const otel_u8 span_id[8],
 					    unsigned trace_flags, int remote)
@@ -384,6 +396,8 @@ OTEL_INLINE_ otel_context otel_context_make(const otel_u8 trace_id[16], const ot
 	otel_context context;
 
 	__builtin_memset(&context, 0, sizeof(context));
+	if (!trace_id || !span_id)
+		return context;
 	if (!__builtin_memcmp(trace_id, none, 16) || !__builtin_memcmp(span_id, none, 8))
 		return context;
 	__builtin_memcpy(context.trace_id, trace_id, 16);
@@ -393,22 +407,28 @@ OTEL_INLINE_ otel_context otel_context_make(const otel_u8 trace_id[16], const ot
 	return context;
 }
 
+/** Has @context a trace and span id? OpenTelemetry: SpanContext, IsValid. */
+OTEL_INLINE_ int otel_is_valid(const otel_context *context)
+{
+	return context && (context->state & OTEL_CONTEXT_VALID);
+}
+
 /** Has the trace id at least 56 random bits? OpenTelemetry: TraceFlags, Random. */
 OTEL_INLINE_ int otel_is_random(const otel_context *context)
 {
-	return (context->state & OTEL_CONTEXT_VALID) && (context->trace_flags & 2);
+	return context && (context->state & OTEL_CONTEXT_VALID) && (context->trace_flags & 2);
 }
 
 /** Was the trace sampled where @context comes from? OpenTelemetry: TraceFlags. */
 OTEL_INLINE_ int otel_is_sampled(const otel_context *context)
 {
-	return (context->state & OTEL_CONTEXT_VALID) && (context->trace_flags & 1);
+	return context && (context->state & OTEL_CONTEXT_VALID) && (context->trace_flags & 1);
 }
 
 /** Did @context come from another process? False for children made here. OpenTelemetry: IsRemote. */
 OTEL_INLINE_ int otel_is_remote(const otel_context *context)
 {
-	return (context->state & OTEL_CONTEXT_REMOTE) != 0;
+	return context && (context->state & OTEL_CONTEXT_REMOTE);
 }
 
 OTEL_INLINE_ const char *otel_format_(const otel_u8 *id, unsigned size, char *out)
@@ -426,7 +446,7 @@ OTEL_INLINE_ const char *otel_trace_id(const otel_context *context, char out[33]
 {
 	static const otel_u8 none[16] = {0};
 
-	return otel_format_(context->state & OTEL_CONTEXT_VALID ? context->trace_id : none, 16, out);
+	return otel_format_(otel_is_valid(context) ? context->trace_id : none, 16, out);
 }
 
 /** The span id as 16 lower-case hexadecimal digits in @out, which is returned; zeros if not valid. */
@@ -434,13 +454,7 @@ OTEL_INLINE_ const char *otel_span_id(const otel_context *context, char out[17])
 {
 	static const otel_u8 none[8] = {0};
 
-	return otel_format_(context->state & OTEL_CONTEXT_VALID ? context->span_id : none, 8, out);
-}
-
-/** Has @context a trace and span id? OpenTelemetry: SpanContext, IsValid. */
-OTEL_INLINE_ int otel_is_valid(const otel_context *context)
-{
-	return (context->state & OTEL_CONTEXT_VALID) != 0;
+	return otel_format_(otel_is_valid(context) ? context->span_id : none, 8, out);
 }
 
 /**

@@ -64,6 +64,16 @@ public:
 		return otel_enabled(&raw_);
 	}
 
+	/* Found by the macros of otel/trace.h: OTEL_SPAN(span, &shop, "pay"). */
+	friend constexpr const otel_tracer *otel_tracer_of_(const tracer *it) noexcept
+	{
+		return it ? &it->raw_ : nullptr;
+	}
+	friend bool otel_enabled(const tracer *it) noexcept
+	{
+		return it && it->enabled();
+	}
+
 private:
 	static constexpr std::string_view view(const char *it) noexcept
 	{

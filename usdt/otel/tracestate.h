@@ -16,6 +16,7 @@
  * Keys and values are what Trace Context Level 2 allows: see otel/members.h. There are at most 32
  * members, the one that was changed last in front. Of a list longer than 1000 bytes whole members are
  * left out: first those of more than 128 characters, then others, both from the right.
+ * A trace state that is NULL is an empty one, and a context that is NULL has none.
  */
 #ifndef OTEL_TRACESTATE_H
 #define OTEL_TRACESTATE_H
@@ -60,10 +61,15 @@ OTEL_API_ otel_tracestate otel_tracestate_write_(struct otel_members_ *members, 
 	return state;
 }
 
+OTEL_INLINE_ otel_tracestate otel_tracestate_same_(const otel_tracestate *state)
+{
+	return state ? *state : otel_tracestate_empty();
+}
+
 OTEL_INLINE_ void otel_tracestate_read_(const otel_tracestate *state, struct otel_members_ *members)
 {
 	members->count = members->seen = 0;
-	if (!otel_members_read_(members, state->text, state->size))
+	if (state && !otel_members_read_(members, state->text, state->size))
 		members->count = 0;
 }
 
@@ -76,7 +82,7 @@ OTEL_API_ otel_tracestate otel_tracestate_from_header(const char *const *headers
 	struct otel_members_ members;
 
 	members.count = members.seen = 0;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; headers && i < count; i++)
 		if (headers[i] && !otel_members_read_(&members, headers[i], __builtin_strlen(headers[i])))
 			return otel_tracestate_empty();
 	return otel_tracestate_write_(&members, 0);
@@ -91,7 +97,7 @@ OTEL_API_ otel_tracestate otel_tracestate_from_pairs(const char *const *pairs, s
 	struct otel_members_ members;
 
 	members.count = members.seen = 0;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; pairs && i < count; i++) {
 		struct otel_member_ member;
 		size_t key_size, value_size;
 
@@ -116,7 +122,7 @@ OTEL_API_ otel_tracestate otel_tracestate_from_pairs(const char *const *pairs, s
 /** As in the header's value: ends in NUL, is empty if there is nothing to send. */
 OTEL_INLINE_ const char *otel_tracestate_header(const otel_tracestate *state)
 {
-	return state->text;
+	return state ? state->text : "";
 }
 
 /**
@@ -130,7 +136,7 @@ OTEL_API_ int otel_tracestate_next(const otel_tracestate *state, size_t *positio
 {
 	const char *at, *end, *equals;
 
-	if (*position >= state->size || state->size >= sizeof(state->text))
+	if (!state || *position >= state->size || state->size >= sizeof(state->text))
 		return 0;
 	at = state->text + *position;
 	end = (const char *)__builtin_memchr(at, ',', state->size - *position);
@@ -167,6 +173,8 @@ OTEL_API_ int otel_tracestate_get(const otel_tracestate *state, const char *key,
 	size_t size = key ? __builtin_strlen(key) : 0;
 	otel_tracestate_member member;
 
+	if (!value)
+		room = 0;
 	if (room)
 		value[0] = 0;
 	for (size_t at = 0; key && otel_tracestate_next(state, &at, &member);) {
@@ -194,11 +202,11 @@ OTEL_API_ otel_tracestate otel_tracestate_put_(const otel_tracestate *state, con
 	int at;
 
 	if (!otel_member_key_ok_(key, key_size) || !otel_member_value_ok_(value, value_size))
-		return *state;
+		return otel_tracestate_same_(state);
 	otel_tracestate_read_(state, &members);
 	at = otel_members_find_(&members, key, key_size);
 	if (at >= 0 ? !replace : members.count >= OTEL_MEMBERS_MAX_)
-		return *state;
+		return otel_tracestate_same_(state);
 	if (at >= 0)
 		otel_members_remove_(&members, (otel_u32)at);
 	member.key = key;
@@ -235,7 +243,7 @@ OTEL_API_ otel_tracestate otel_tracestate_delete(const otel_tracestate *state, c
 	otel_tracestate_read_(state, &members);
 	at = key ? otel_members_find_(&members, key, __builtin_strlen(key)) : -1;
 	if (at < 0)
-		return *state;
+		return otel_tracestate_same_(state);
 	otel_members_remove_(&members, (otel_u32)at);
 	return otel_tracestate_write_(&members, 0);
 }
@@ -250,7 +258,7 @@ OTEL_API_ otel_tracestate otel_tracestate_of(const otel_context *context)
 #ifdef OTEL_BPF_DISABLE
 	(void)context;
 #else
-	if (otel_valid_(context))
+	if (context && otel_valid_(context))
 		state.size = otel_text_copy_(context->tracestate, state.text, OTEL_MEMBERS_SIZE_ + 1);
 #endif
 	return state;
@@ -271,8 +279,8 @@ OTEL_API_ otel_context otel_context_with_tracestate(otel_context context, const 
 	otel_hold_(&context);
 	if (otel_valid_(&context)) {
 		old = context.tracestate;
-		context.tracestate = otel_text_new_(state->text, state->size <= OTEL_MEMBERS_SIZE_ ?
-									 state->size : 0);
+		context.tracestate =
+			state && state->size <= OTEL_MEMBERS_SIZE_ ? otel_text_new_(state->text, state->size) : 0;
 		context.state &= (otel_u8)~OTEL_CONTEXT_OWNS;
 		if (context.tracestate | context.baggage)
 			context.state |= OTEL_CONTEXT_OWNS;
