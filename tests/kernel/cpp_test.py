@@ -254,6 +254,27 @@ def attributes_that_are_put_together_at_run_time_arrive_wherever_they_are_given(
         equal({key: started.resource[key] for key in got}, got, "the resource")
 
 
+@with_both_compilers
+def a_tracer_of_cpp_serves_the_macros_of_c(play):
+    done = play("with_macros")
+    equal(done.out, "enabled 1\n", "asked in both ways")
+    equal({span.scope for span in done.spans}, {("objects", "1.2.3")}, "scopes")
+    parent, child = one(done.spans, "macro"), one(done.spans, "started")
+    equal((child.parent, child.kind), (parent.id, CLIENT), "the child")
+
+
+@test
+def a_stack_trace_begins_with_who_records_it():
+    for compiler in ("g++", "clang++"):
+        for flags, name in ((), "objects"), (("-O0",), "objects_O0"):
+            spans = run([program(compiler, flags, name), "stacks"]).spans
+            events = one(spans, "stacks").events + one(spans, "of C").events
+            equal(len(events), 4, "events")
+            for event in events:
+                frame = event.attributes["exception.stacktrace"].split("\n")[0]
+                check(frame.startswith("    at records+0x"), f"{compiler} {flags}, {event.name}: {frame}")
+
+
 @test
 def nothing_is_allocated_while_nobody_listens():
     for compiler in ("g++", "clang++"):

@@ -86,14 +86,24 @@ static void resolve(struct stacks *stacks, struct frame *frame, uint64_t at)
 	frame->in_file = address + 1;
 	frame->named =
 		!symbols_find(symbols, place->file->fd, address, frame->name, &frame->begin);
+	if (frame->named)
+		symbol_name_simplify(frame->name);
 }
 
-/* Of otel/trace.h: otel_event_, also as the compiler has changed it, otel_event_.constprop.0. */
+/*
+ * Of otel/trace.h: otel_event_, also as the compiler has changed it, otel_event_.constprop.0; of
+ * otel/trace.hpp: otel::detail::event.
+ */
 static bool is_ours(const struct frame *frame)
 {
+	static const char c[] = "otel_", cpp[] = "otel::detail::";
 	size_t size = strcspn(frame->name, ".");
 
-	return frame->named && !strncmp(frame->name, "otel_", 5) && frame->name[size - 1] == '_';
+	if (!frame->named)
+		return false;
+	if (!strncmp(frame->name, c, strlen(c)))
+		return frame->name[size - 1] == '_';
+	return !strncmp(frame->name, cpp, strlen(cpp));
 }
 
 static void put_name(struct blob *text, const char *name)
@@ -123,7 +133,6 @@ static void put_frame(struct blob *text, struct frame *frame)
 
 	(void)blob_append(text, at + !text->size, sizeof(at) - 1 - !text->size);
 	if (frame->named) {
-		symbol_name_simplify(frame->name);
 		put_name(text, frame->name);
 		put_number(text, "+", frame->in_file - frame->begin, " (");
 	} else {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <otel/stack.h>
 #include <otel/trace.hpp>
 #include <pthread.h>
 #include <stdexcept>
@@ -414,6 +415,32 @@ static void in_any_order()
 	}
 }
 
+/* The macros of C, with a tracer of C++. */
+static void with_macros()
+{
+	OTEL_SPAN(span, &tracer, "macro");
+	otel_span detached = otel_start(&tracer, "started", otel_kind(OTEL_CLIENT));
+
+	otel_end(detached);
+	std::printf("enabled %d\n", otel_enabled(&tracer) == tracer.enabled());
+}
+
+__attribute__((noinline)) void records(otel::scoped_span &span)
+{
+	span.exception("CustomError", "made up", {otel_stack()});
+	span.exception(std::runtime_error("thrown"), {otel_stack()});
+	span.event("event", {otel_stack()});
+	OTEL_SPAN(of_c, &tracer, "of C");
+	otel_exception(of_c, "CustomError", "made up", otel_stack());
+}
+
+static void stacks()
+{
+	otel::scoped_span span(tracer, "stacks");
+
+	records(span);
+}
+
 static void no_allocations()
 {
 	const std::string text(100, 't');
@@ -462,6 +489,7 @@ static const struct {
 	{"times", times},	    {"status", status},	    {"callables", callables}, {"unwinding", unwinding},
 	{"c_frames", c_frames}, {"thread_exit", thread_exit}, {"cancelled", cancelled}, {"no_allocations", no_allocations},
 	{"in_any_order", in_any_order}, {"static_scope", static_scope},
+	{"with_macros", with_macros}, {"stacks", stacks},
 };
 
 int main(int argc, char **argv)
