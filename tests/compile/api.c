@@ -273,13 +273,21 @@ static int values(const otel_context *from)
 /* Attributes that are as many as it turns out, and arrays that stand where they are used. */
 static void lists(int count, const otel_context *from)
 {
-	otel_option list[4];
+	otel_option list[4], outer[9][3];
 
 	for (int i = 0; i < count; i++)
 		list[i] = otel_int(i % 2 ? "odd" : "even", i);
 	list[count] = otel_last();
 	OTEL_SPAN(span, &tracer, "lists", otel_attributes(list), otel_link(*from, otel_attributes(list), otel_bool("behind", 1)));
 	otel_event(span, "made of", otel_attributes(list), otel_int("n", count), otel_attributes(NULL));
+	/* Of eight lists in one another all count; the ninth is left out, and what contains itself ends. */
+	for (int i = 0; i < 9; i++) {
+		outer[i][0] = otel_attributes(i < 8 ? outer[i + 1] : outer[0]);
+		outer[i][1] = otel_int(i < 8 ? "last" : "ninth", i);
+		outer[i][2] = otel_last();
+	}
+	otel_event(span, "in lists", otel_attributes(outer[7]), otel_attributes(list), otel_bool("beside", 1));
+	otel_event(span, "too deep", otel_attributes(outer[0]), otel_bool("beside", 1));
 	otel_set(span, otel_bool("wide", (size_t)count << 40), otel_attributes(list + count));
 #ifndef __cplusplus
 	list[0] = otel_ints("commas", (const long long[]){1, 2}, 2);

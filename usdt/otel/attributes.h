@@ -24,23 +24,25 @@ OTEL_INLINE_ otel_u64 otel_number_(const otel_u8 *id)
 	return number;
 }
 
+/* The lists that have the one which is being looked at in them: where they go on, the outermost first. */
+#define OTEL_LISTS_DEEP_ 8u
+struct otel_outer_ {
+	unsigned depth; /* 0 at first */
+	const otel_option *at[OTEL_LISTS_DEEP_];
+};
 
-/*
- * The first attribute of a list, from @at on, or NULL. @outer, NULL at first: where the list goes on that has
- * the one which is being looked at in it; there is no third in that.
- */
-OTEL_INLINE_ const otel_option *otel_attribute_(const otel_option *at, const otel_option **outer)
+/* The first attribute of a list, from @at on, or NULL. */
+OTEL_INLINE_ const otel_option *otel_attribute_(const otel_option *at, struct otel_outer_ *outer)
 {
 	for (;;) {
 		if (__builtin_expect(at->type != OTEL_TYPE_END && at->type < OTEL_TYPE_KIND, 1))
 			return at;
 		if (at->type == OTEL_TYPE_END) {
-			at = *outer;
-			*outer = (const otel_option *)0;
-			if (!at)
-				return at;
-		} else if (at->type == OTEL_TYPE_LIST && at->value.pointer && !*outer) {
-			*outer = at + 1;
+			if (!outer->depth)
+				return (const otel_option *)0;
+			at = outer->at[--outer->depth];
+		} else if (at->type == OTEL_TYPE_LIST && at->value.pointer && outer->depth < OTEL_LISTS_DEEP_) {
+			outer->at[outer->depth++] = at + 1;
 			at = (const otel_option *)at->value.pointer;
 		} else {
 			at++;
@@ -182,10 +184,11 @@ OTEL_INLINE_ void otel_put_text_(struct otel_writer_ *w, otel_u8 number, const c
 /* Puts the attributes in @list as fields @number of the message around them; returns how many. */
 OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_option *list, otel_u8 number)
 {
-	const otel_option *outer = (const otel_option *)0;
+	struct otel_outer_ outer;
 	otel_u64 room = OTEL_ROOM_OF_LIST_;
 	otel_u32 count = 0;
 
+	outer.depth = 0;
 	for (list = otel_attribute_(list, &outer); list; list = otel_attribute_(list + 1, &outer)) {
 		otel_u64 key_size, room_before, text_size = 0, value_size, size;
 		otel_u8 scalar[11], text_number = 0; /* the AnyValue's field, if it has a length */
@@ -275,8 +278,9 @@ OTEL_WARM_ otel_u32 otel_put_attributes_(struct otel_writer_ *w, const otel_opti
 OTEL_COLD_ otel_u64 otel_attributes_size_(const otel_option *list)
 {
 	otel_u64 size = 0, value, key, room = OTEL_ROOM_OF_LIST_;
-	const otel_option *outer = (const otel_option *)0;
+	struct otel_outer_ outer;
 
+	outer.depth = 0;
 	for (list = otel_attribute_(list, &outer); list; list = otel_attribute_(list + 1, &outer)) {
 		key = otel_fit_(list->key, otel_text_size_(list->key, list->key_size), &room);
 		switch (list->type) {
@@ -321,8 +325,9 @@ OTEL_COLD_ const char *otel_probe_text_(char copy[256], const char *text, otel_u
 
 OTEL_COLD_ void otel_probe_attributes_(const otel_span *span, const otel_option *list)
 {
-	const otel_option *outer = (const otel_option *)0;
+	struct otel_outer_ outer;
 
+	outer.depth = 0;
 	for (list = otel_attribute_(list, &outer); list; list = otel_attribute_(list + 1, &outer)) {
 		otel_u64 value = list->value.integer;
 		char key[256], text[256];

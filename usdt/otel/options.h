@@ -232,7 +232,7 @@ OTEL_INLINE_ otel_option otel_last(void)
 
 /**
  * The attributes of an array, as many as it turned out at run time; it ends in otel_last(). Wherever attributes
- * may stand, beside others; what else is in the array is left out.
+ * may stand, beside others, also in such an array, eight deep; what else is in the array is left out.
  *
  *     otel_option list[8];
  *     ...

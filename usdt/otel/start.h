@@ -54,8 +54,9 @@ OTEL_INLINE_ void otel_check_age_(struct otel_writer_ *w, otel_u64 now)
 
 OTEL_INLINE_ int otel_has_attributes_(const otel_option *list)
 {
-	const otel_option *outer = (const otel_option *)0;
+	struct otel_outer_ outer;
 
+	outer.depth = 0;
 	return otel_attribute_(list, &outer) != (const otel_option *)0;
 }
 
