@@ -69,13 +69,21 @@ image() {
 		}'
 }
 
+# What the agent says to it, but for that api.c writes to a span that has ended, as it means to.
+run_under_agent() {
+	"$build/otel-bpf" run -e "otlp_file=$1.json" -- "$1" 2>"$1.err"
+	status=$?
+	grep -v ': a span was written to after its end, which changes nothing$' "$1.err"
+	return $status
+}
+
 # spans PROGRAM PART...: alone it does what it should; with the agent, its spans are these, too.
 spans() {
 	program=$1
 	shift
 	run "$program" || return 1
 	can_run || return 0
-	run "$build/otel-bpf" run -e "otlp_file=$program.json" -- "$program" &&
+	run run_under_agent "$program" &&
 		run python3 $here/spans.py "$program.json" "$@"
 }
 
