@@ -68,6 +68,20 @@ def ids_do_not_repeat_in_a_tree_of_forks():
 
 
 @test
+def forked_children_in_a_context_that_is_not_sampled_have_ids_of_their_own_and_are_counted():
+    done = family("forks_in_a_context", options=["-v"], env={"OTEL_TRACES_SAMPLER": "parentbased_always_off"})
+    seen = [line.split() for line in done.out.splitlines()]
+    equal((len({it[0] for it in seen}), [it[1] for it in seen]), (3, ["0"] * 3), "ids, and who is remote")
+    contains(done.err, " 4  not sampled")
+
+
+@test
+def threads_that_take_over_memory_in_a_context_that_is_not_sampled_are_counted():
+    done = family("threads_in_a_context", options=["-v"], env={"OTEL_TRACES_SAMPLER": "parentbased_always_off"})
+    contains(done.err, " 500  not sampled")
+
+
+@test
 def what_a_descendant_executes_is_recorded_with_its_own_resource():
     spans = family("execs").spans
     before, own = one(spans, "before the exec"), named(spans, "once")

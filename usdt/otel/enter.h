@@ -37,7 +37,8 @@ OTEL_INLINE_ int otel_decides_anew_(void)
 
 /*
  * Is nothing to be thought of, and what is current a span that was started here and is not sampled? Its children
- * are the many, and shall cost nothing but their ids. (A forked child's buffer has no id yet.)
+ * are the many, and shall cost nothing but their ids. What came from elsewhere is of no buffer; and one that was
+ * wiped, in a forked child or for the thread's successor, has no id, and there are no new keys yet.
  */
 OTEL_INLINE_ int otel_is_light_(const struct otel_thread *thread, const otel_option *list)
 {
@@ -45,7 +46,7 @@ OTEL_INLINE_ int otel_is_light_(const struct otel_thread *thread, const otel_opt
 
 	return otel_valid_(current) && !(current->trace_flags & 1) && !(current->tracestate | current->baggage) &&
 	       thread->scopes < OTEL_SCOPES_KEPT - 1 && otel_is_quiet_(thread, list) && !otel_decides_anew_() &&
-	       current->origin == ((const struct otel_buffer *)thread->buffers[0])->buffer_id;
+	       current->origin && current->origin == ((const struct otel_buffer *)thread->buffers[0])->buffer_id;
 }
 
 /* Is nothing to be thought of, and will the span not be sampled, or perhaps not, as a root? */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* family NAME: processes that fork, exec, go to the background and die; see processes_test.py. */
+#include <otel/propagation.h>
 #include <otel/trace.h>
 #include <pthread.h>
 #include <signal.h>
@@ -92,6 +93,51 @@ static void fork_tree(void)
 		}
 	}
 	_exit(0);
+}
+
+/* What comes from elsewhere is current at the fork, and is not sampled: neither is what the children start. */
+static void forks_in_a_context(void)
+{
+	const char *line = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+	otel_context context = otel_extract_lines(&line, 1);
+	char id[17];
+
+	once();
+	OTEL_USE(context);
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			OTEL_SPAN(span, &tracer, "child");
+			otel_context mine = otel_context_of(span), now = otel_current().context;
+
+			printf("%s %d\n", otel_span_id(&mine, id), otel_is_remote(&now));
+			exit(0);
+		}
+		wait_for(pid);
+	}
+}
+
+/* The same in threads, each of which takes over the memory of the one before. */
+static void *in_a_context(void *data)
+{
+	const char *line = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+	otel_context context = otel_extract_lines(&line, 1);
+
+	OTEL_USE(context);
+	for (int i = 0; i < 100; i++)
+		once();
+	return data;
+}
+
+static void threads_in_a_context(void)
+{
+	for (int i = 0; i < 5; i++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, in_a_context, NULL);
+		pthread_join(thread, NULL);
+	}
 }
 
 static void execs(void)
@@ -247,6 +293,8 @@ static const struct scene {
 	{"once", once},
 	{"forks", forks},
 	{"fork_tree", fork_tree},
+	{"forks_in_a_context", forks_in_a_context},
+	{"threads_in_a_context", threads_in_a_context},
 	{"execs", execs},
 	{"loops", loops},
 	{"lives", lives},
