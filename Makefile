@@ -199,7 +199,7 @@ soak: test-deps ## Short lives for SOAK_SECONDS: memory, descriptors and maps en
 FUZZ_SECONDS ?= 60
 # What an event goes through.
 FUZZED := $(wildcard userspace/intake/*.c userspace/assemble/*.c) userspace/restart/checkpoint.c \
-	userspace/clock.c
+	userspace/clock.c userspace/target.c
 .PHONY: fuzz
 fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
 	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The agent with AddressSanitizer and UBSan (unit tests, the kitchen, many spans), with
+# The agent with AddressSanitizer and UBSan (unit tests, fuzzing, the kitchen, many spans), with
 # ThreadSanitizer, and under valgrind; programs that include our headers with all three sanitizers.
 # As root, after make; makes the sanitized builds itself, below $BUILD.
 set -u
@@ -93,6 +93,7 @@ echo "-- agent, AddressSanitizer and UBSan"
 asan=$build/sanitize
 check "builds" make -s -j"$(nproc)" CFLAGS="-O1 -g" SANITIZE=address,undefined BUILD="$asan" tests
 check "unit tests" env BUILD="$asan" tests/run.sh unit
+check "fuzzing, for a moment" make -s fuzz FUZZ_SECONDS=2
 if [ "$(id -u)" -ne 0 ]; then
 	skip "all that records" "this is not root"
 else

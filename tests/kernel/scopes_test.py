@@ -131,7 +131,8 @@ def what_is_current_is_what_a_plain_account_says_whatever_is_sampled():
     for name, compiler, flags in (("gcc", "gcc", ()), ("clang", "clang", ()), ("g++", "g++", ()),
                                   ("gcc_O0", "gcc", ("-O0",)), ("clang_O3", "clang", ("-O3",))):
         program = build("nesting_" + name, "nesting", compiler, flags)
-        for sampler in ("always_on", "always_off", "parentbased_always_off", "parentbased_traceidratio"):
+        more = ("always_on", "always_off") if name == "gcc" else ()
+        for sampler in ("parentbased_always_off", "parentbased_traceidratio", *more):
             env = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"}
             done = run([program, "1", "300"], env=env, exporter="none")
             contains(done.out, "looked ", f"{name}, {sampler}")
