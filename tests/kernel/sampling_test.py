@@ -80,13 +80,14 @@ def windows(running):
 
 @test
 def changing_the_ratio_of_a_running_process_passes_through_neither_everything_nor_nothing():
+    # Based on the parent: else a child decides anew, perhaps by the new ratio, and need not agree with its root.
     settings = os.path.join(Seen.folder, "settings")
-    write(settings, "sampler traceidratio 0.5\n")
+    write(settings, "sampler parentbased_traceidratio 0.5\n")
     running = Run([build("sampling"), "windows", "2000"], ["--settings", settings], exporter="none")
     first = len(wait_until(lambda: len(windows(running)) >= 20 and windows(running), "windows"))
     # Shares of 2000 with all bits of one ratio and any of the other: between 1/4 and 3/4, give or take.
     for changes, ratio in enumerate(("0.25", "0.5", "0.25"), 1):
-        write(settings, f"sampler traceidratio {ratio}\n")
+        write(settings, f"sampler parentbased_traceidratio {ratio}\n")
         wait_until(lambda n=changes: running.err.count("settings changed") >= n, "the new settings")
         near = float(ratio) * 2000
         wait_until(lambda near=near: abs(windows(running)[-1] - near) < 120, f"windows near {near}")
