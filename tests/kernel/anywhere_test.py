@@ -60,6 +60,13 @@ def signal_handlers_that_interrupt_each_other_are_recorded_or_counted():
 
 
 @test
+def a_threads_first_span_does_not_enter_malloc_where_a_signal_handler_may_have_interrupted_it():
+    done = run([build("in_malloc", "in_malloc", "cc")])
+    equal(numbers(done.out), {"handled": 3, "again": 0}, "handlers, and entered again")
+    equal((len(named(done.spans, "first")), len(named(done.spans, "in a handler"))), (3, 3), "spans")
+
+
+@test
 def a_signal_handler_finds_and_leaves_all_in_order_after_every_single_instruction():
     if platform.machine() != "x86_64":
         raise Skip("the processor traps after every instruction on x86-64 only")

@@ -82,11 +82,13 @@ __attribute__((weak)) __thread struct otel_thread *otel_bpf_thread_v1;
 #define OTEL_SYS_GETTID_ 186
 #define OTEL_SYS_GETPID_ 39
 #define OTEL_SYS_SIGPROCMASK_ 14
+#define OTEL_SYS_SIGALTSTACK_ 131
 #else
 #define OTEL_SYS_GETRANDOM_ 278
 #define OTEL_SYS_GETTID_ 178
 #define OTEL_SYS_GETPID_ 172
 #define OTEL_SYS_SIGPROCMASK_ 135
+#define OTEL_SYS_SIGALTSTACK_ 132
 #endif
 #define OTEL_MADV_DONTNEED_ 4
 #define OTEL_MADV_WIPEONFORK_ 18
@@ -331,15 +333,35 @@ OTEL_COLD_ struct otel_anchor *otel_anchor_(void)
 
 OTEL_COLD_ void otel_thread_release_(void *data);
 
-/*
- * Are signals blocked? Then this may be a signal handler, which must not allocate, as glibc does in the
- * calls that are not made then.
- */
-OTEL_COLD_ int otel_perhaps_in_handler_(void)
-{
-	otel_u64 blocked = 0;
+enum { OTEL_SIG_BLOCK_ = 0, OTEL_SIG_SETMASK_ = 2 }; /* of the kernel */
 
-	return otel_syscall_(OTEL_SYS_SIGPROCMASK_, 0, (void *)0, &blocked, sizeof(blocked)) || blocked;
+#define OTEL_ALL_SIGNALS_ (~0ull)
+/* SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: the kernel kills who has one of these while it is blocked. */
+#define OTEL_FAULTS_ (1ull << 3 | 1ull << 4 | 1ull << 6 | 1ull << 7 | 1ull << 10 | 1ull << 30)
+
+/* Blocks @set, too, or with SIG_SETMASK nothing else; returns what was blocked before. */
+OTEL_COLD_ otel_u64 otel_block_signals_(int how, otel_u64 set)
+{
+	otel_u64 before = 0;
+
+	otel_syscall_(OTEL_SYS_SIGPROCMASK_, how, &set, &before, sizeof(set));
+	return before;
+}
+
+/*
+ * May this be a signal handler? @blocked: the signals that were blocked. What a handler interrupts may be
+ * malloc(), so that it must not allocate, as glibc does in the calls that are not made then.
+ */
+OTEL_COLD_ int otel_perhaps_in_handler_(otel_u64 blocked)
+{
+	struct {
+		void *at;
+		int flags;
+		unsigned long size;
+	} stack = {(void *)0, 0, 0};
+
+	return blocked || otel_syscall_(OTEL_SYS_SIGALTSTACK_, (void *)0, &stack) ||
+	       stack.flags & 1 /* SS_ONSTACK */;
 }
 
 /*
@@ -347,10 +369,10 @@ OTEL_COLD_ int otel_perhaps_in_handler_(void)
  * for that. False: it cannot be done. In what may be a signal handler it is left out: the memory waits for
  * the next thread at the same place, and the agent reads what is left in it.
  */
-OTEL_COLD_ int otel_thread_watch_(struct otel_thread *thread)
+OTEL_COLD_ int otel_thread_watch_(struct otel_thread *thread, int in_handler)
 {
 #ifdef __GLIBC__
-	if (otel_perhaps_in_handler_())
+	if (in_handler)
 		return 1;
 	if (otel_at_thread_exit_(otel_thread_release_, thread, &otel_this_image_))
 		return 0;
@@ -360,6 +382,7 @@ OTEL_COLD_ int otel_thread_watch_(struct otel_thread *thread)
 	static unsigned key_and_1;
 	unsigned known = __atomic_load_n(&key_and_1, __ATOMIC_ACQUIRE), key;
 
+	(void)in_handler;
 	if (!known) {
 		if (otel_key_create_(&key, otel_thread_release_))
 			return 0;
@@ -394,7 +417,7 @@ OTEL_COLD_ void otel_scopes_clear_(struct otel_thread *thread)
  * Where the thread's own stack is; not known if it cannot be said without a risk. The first thread's ends
  * below the random bytes that the kernel gave the program, and is alone in what lies below, by far.
  */
-OTEL_COLD_ void otel_find_stack_(struct otel_thread *thread)
+OTEL_COLD_ void otel_find_stack_(struct otel_thread *thread, int in_handler)
 {
 	struct otel_scopes *scopes = otel_scopes_(thread);
 	otel_u64 attributes[32]; /* more than any pthread_attr_t */
@@ -405,7 +428,7 @@ OTEL_COLD_ void otel_find_stack_(struct otel_thread *thread)
 		size = 64ul << 20;
 		scopes->stack = otel_auxiliary_(25 /* AT_RANDOM */) - size;
 	} else if (otel_self_ && otel_attributes_of_ && otel_attributes_stack_ && otel_attributes_free_ &&
-		   !otel_perhaps_in_handler_() && !otel_attributes_of_(otel_self_(), attributes)) {
+		   !in_handler && !otel_attributes_of_(otel_self_(), attributes)) {
 		if (otel_attributes_stack_(attributes, &stack, &size))
 			size = 0;
 		otel_attributes_free_(attributes);
@@ -431,8 +454,6 @@ OTEL_COLD_ struct otel_thread *otel_thread_adopt_(struct otel_thread *thread)
 	}
 	thread->thread_id = thread_id;
 	thread->process_id = process_id;
-	if (!otel_scopes_(thread)->stack_size)
-		otel_find_stack_(thread);
 	return thread;
 }
 
@@ -470,20 +491,28 @@ OTEL_COLD_ struct otel_thread *otel_thread_find_(struct otel_anchor *anchor)
 	return thread;
 }
 
-/* This thread's state, made if need be; NULL without memory. */
+/*
+ * This thread's state, made if need be; NULL without memory. No signal handler comes in between: it would
+ * allocate in what may be malloc() itself.
+ */
 OTEL_COLD_ struct otel_thread *otel_thread_make_(void)
 {
 	int saved = errno;
+	otel_u64 blocked = otel_block_signals_(OTEL_SIG_BLOCK_, OTEL_ALL_SIGNALS_ & ~OTEL_FAULTS_);
+	int in_handler = otel_perhaps_in_handler_(blocked);
 	struct otel_anchor *anchor = otel_anchor_();
 	struct otel_thread *thread = anchor ? otel_thread_find_(anchor) : (struct otel_thread *)0;
 
-	if (thread && otel_thread_watch_(thread)) {
+	if (thread && !otel_scopes_(thread)->stack_size)
+		otel_find_stack_(thread, in_handler);
+	if (thread && otel_thread_watch_(thread, in_handler)) {
 		otel_bpf_thread_v1 = thread;
 	} else if (thread) {
 		if (!thread->references)
 			__atomic_store_n(&thread->owner, 0, __ATOMIC_RELEASE);
 		thread = (struct otel_thread *)0;
 	}
+	otel_block_signals_(OTEL_SIG_SETMASK_, blocked);
 	errno = saved;
 	return thread;
 }

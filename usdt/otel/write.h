@@ -52,21 +52,6 @@ OTEL_WARM_ void otel_flush_(struct otel_thread *thread, struct otel_buffer *buff
 		thread->oldest = 0;
 }
 
-enum { OTEL_SIG_BLOCK_ = 0, OTEL_SIG_SETMASK_ = 2 }; /* of the kernel */
-
-#define OTEL_ALL_SIGNALS_ (~0ull)
-/* SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: the kernel kills who has one of these while it is blocked. */
-#define OTEL_FAULTS_ (1ull << 3 | 1ull << 4 | 1ull << 6 | 1ull << 7 | 1ull << 10 | 1ull << 30)
-
-/* Blocks @set, too, or with SIG_SETMASK nothing else; returns what was blocked before. */
-OTEL_COLD_ otel_u64 otel_block_signals_(int how, otel_u64 set)
-{
-	otel_u64 before = 0;
-
-	otel_syscall_(OTEL_SYS_SIGPROCMASK_, how, &set, &before, sizeof(set));
-	return before;
-}
-
 /*
  * What signal handlers have left. They could use none of these buffers while one of them is handed over, for
  * each is used by those that interrupt the one before: so none comes, but for faults, whose handlers find no
