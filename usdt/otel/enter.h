@@ -113,7 +113,7 @@ OTEL_INLINE_ void otel_enter_light_(struct otel_scope *scope, otel_span *span, s
 	otel_u64 depth = thread->scopes, trace_id[2], id = otel_random_id_(thread);
 	struct otel_kept_scope *kept = &otel_scopes_(thread)->kept[depth];
 
-	buffer->not_sampled++;
+	otel_count_(&buffer->not_sampled);
 	__builtin_memcpy(trace_id, current->trace_id, 16);
 	otel_unsampled_(&span->context, buffer, trace_id[0], trace_id[1], id, current->trace_flags & 2,
 			OTEL_CONTEXT_VALID);
@@ -154,7 +154,7 @@ OTEL_WARM_ void otel_enter_plain_(struct otel_scope *scope, otel_span *span, con
 			return;
 		}
 	}
-	buffer->not_sampled++;
+	otel_count_(&buffer->not_sampled);
 	otel_unsampled_(&span->context, buffer, trace_id[0], trace_id[1], id, trace_flags, OTEL_CONTEXT_VALID);
 	scope->thread = thread;
 	scope->span = (otel_span *)0;

@@ -42,6 +42,7 @@ OTEL_INLINE_ otel_u64 otel_peek_(otel_u64 address)
 
 OTEL_STATIC_ASSERT(__builtin_offsetof(struct otel_scope, thread) == 0, "what otel_peek_() reads");
 
+/* What is beside the address; of a ticket it is a part of its number. */
 #define OTEL_OWNER_BITS_ ((otel_u64)(OTEL_OWNER_ON_STACK | OTEL_OWNER_LIGHT))
 
 /* Who may leave the scope that is kept here. Another thread may just be saying that it has left it.
@@ -135,6 +136,8 @@ OTEL_COLD_ void otel_drop_jumped_over_(struct otel_thread *thread, otel_u64 stac
 	struct otel_scopes *scopes = otel_scopes_(thread);
 	otel_u32 depth = otel_kept_(thread);
 
+	if (thread->changing) /* by what we interrupt, in a signal handler: it goes on with that */
+		return;
 	while (depth && otel_jumped_over_(thread, scopes, depth - 1, stack))
 		depth--;
 	if (depth < otel_kept_(thread))

@@ -335,17 +335,28 @@ OTEL_INLINE_ otel_u64 otel_ticket_(struct otel_thread *thread)
 #endif
 }
 
+/* One more, in one instruction: else what a signal handler adds in between would be lost. */
+OTEL_INLINE_ void otel_count_(otel_u64 *count)
+{
+#if defined(__x86_64__)
+	__asm__("{incq %0|inc %0}" : "+m"(*count) : : "cc");
+#else
+	__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+#endif
+}
+
 __extension__ typedef unsigned __int128 otel_u128_;
 
 /*
  * Random numbers: a counter, multiplied with itself under two keys that only this thread has, both halves of the
- * product. No two threads share a sequence.
+ * product. No two threads share a sequence. The keys are used in two ways: in one, each number would come twice, of
+ * two counts that exchange the factors.
  */
 OTEL_INLINE_ otel_u64 otel_random_(struct otel_thread *thread)
 {
 	const otel_u64 *key = thread->random + 1;
 	otel_u64 ticket = otel_ticket_(thread);
-	otel_u128_ product = (otel_u128_)(ticket ^ key[0]) * (ticket ^ key[1]);
+	otel_u128_ product = (otel_u128_)(ticket ^ key[0]) * (ticket + key[1]);
 
 	return (otel_u64)product ^ (otel_u64)(product >> 64);
 }

@@ -102,7 +102,6 @@ static NOINLINE void in_tokens(int depth, const otel_context *before)
 	struct landing *before_it = landing;
 
 	landing = NULL;
-
 	in_a_span(depth);
 	second = otel_attach(inner);
 	go(depth, &inner);
@@ -123,7 +122,6 @@ static NOINLINE void in_a_span_with_a_token_that_stays(int depth)
 	otel_context context = remote();
 	OTEL_SPAN(span, &tracer, "around a token");
 	otel_token token = otel_attach(context);
-
 	struct landing *before = landing;
 
 	(void)span;
