@@ -130,8 +130,11 @@ static int start(struct attach *attach)
 	int err = block_signals(attach);
 	size_t n;
 
-	if (!err && !targets_are_host_pids())
+	if (!err && !targets_are_host_pids()) {
+		log_error("otel-bpf runs in a pid namespace of its own, but the kernel knows processes by the "
+			  "host's pids: run it in the host's (docker run --pid=host, hostPID: true)");
 		return -EINVAL;
+	}
 	if (!err)
 		err = agent_new(&attach->options, &attach->agent);
 	else

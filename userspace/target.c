@@ -23,6 +23,12 @@ struct stat_line {
 	unsigned flags;
 };
 
+/* Has the thread ended whose line it is? */
+static bool is_gone(const struct stat_line *line)
+{
+	return line->state == 'Z' || line->state == 'X';
+}
+
 static int read_stat(uint32_t pid, struct stat_line *out)
 {
 	char text[1024], *end;
@@ -49,19 +55,19 @@ static int read_stat(uint32_t pid, struct stat_line *out)
 		return -EPROTO;
 	out->target.pid = pid;
 	out->target.started = started;
+	/* The main thread may end before others do. */
+	out->target.ended = is_gone(out) && out->threads <= 1;
 	return 0;
 }
 
-/* Has the thread ended whose line it is? */
-static bool is_gone(const struct stat_line *line)
+int target_read(uint32_t pid, struct target *out)
 {
-	return line->state == 'Z' || line->state == 'X';
-}
+	struct stat_line line;
+	int err = read_stat(pid, &line);
 
-/* Has the process? Its main thread may end before others do. */
-static bool has_ended(const struct stat_line *line)
-{
-	return is_gone(line) && line->threads <= 1;
+	if (!err)
+		*out = line.target;
+	return err;
 }
 
 uint32_t target_in_proc(uint32_t pid)
@@ -133,7 +139,7 @@ int target_check(uint32_t pid, struct target *out)
 		log_error("process %u is a thread of the kernel: it has no spans", pid);
 		return -EINVAL;
 	}
-	if (has_ended(&line)) {
+	if (line.target.ended) {
 		log_error("process %u has ended and waits for its parent to notice", pid);
 		return -ESRCH;
 	}
@@ -143,10 +149,9 @@ int target_check(uint32_t pid, struct target *out)
 
 bool target_alive(const struct target *target)
 {
-	struct stat_line line;
+	struct target now;
 
-	return !read_stat(target->pid, &line) && line.target.started == target->started &&
-	       !has_ended(&line);
+	return !target_read(target->pid, &now) && now.started == target->started && !now.ended;
 }
 
 long targets_list(struct target **out)
@@ -160,10 +165,10 @@ long targets_list(struct target **out)
 		return -errno;
 	while ((entry = readdir(folder))) {
 		uint32_t pid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-		struct stat_line line;
+		struct target target;
 
 		if (!isdigit((unsigned char)entry->d_name[0]) || pid == (uint32_t)getpid() ||
-		    read_stat(pid, &line) || has_ended(&line))
+		    target_read(pid, &target) || target.ended)
 			continue;
 		if (n == room) {
 			struct target *grown =
@@ -176,7 +181,7 @@ long targets_list(struct target **out)
 			}
 			list = grown;
 		}
-		list[n++] = line.target;
+		list[n++] = target;
 	}
 	closedir(folder);
 	*out = list;
@@ -191,10 +196,5 @@ bool targets_are_host_pids(void)
 	if (size < 0)
 		return true; /* no such link: no such namespaces */
 	name[size] = '\0';
-	if (!strcmp(name, HOST_PIDS))
-		return true;
-	log_error("otel-bpf runs in a pid namespace of its own, but the kernel knows processes by "
-		  "the host's "
-		  "pids: run it in the host's (docker run --pid=host, hostPID: true)");
-	return false;
+	return !strcmp(name, HOST_PIDS);
 }

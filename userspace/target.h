@@ -14,7 +14,11 @@ struct target {
 	uint32_t pid;
 	uint32_t parent;
 	uint64_t started; /* clock ticks after boot */
+	bool ended;	  /* and waits to be reaped */
 };
+
+/** The process, or thread, @pid. Returns 0, or a negative errno: it is not there. */
+int target_read(uint32_t pid, struct target *out);
 
 /**
  * Can @pid, as we see pids, be recorded? Returns 0, or a negative errno after saying why not: it is
@@ -37,10 +41,7 @@ bool target_alive(const struct target *target);
  */
 long targets_list(struct target **out);
 
-/**
- * Do we see the pids that the kernel's programs see? Not inside of a container's pid namespace.
- * Says so if not.
- */
+/** Do we see the pids that the kernel's programs see? Not inside of a container's pid namespace. */
 bool targets_are_host_pids(void);
 
 #endif

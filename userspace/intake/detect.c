@@ -52,35 +52,16 @@ static char *link_of(uint32_t pid, const char *name)
 	return size > 0 ? strndup(target, (size_t)size) : NULL;
 }
 
-struct stat_of {
-	char state;
-	uint32_t parent_pid;
-	long threads;
-};
-
 /* Is it the process that started then, and not one that has its pid now? */
-static int check_start(const struct process_id *id, struct stat_of *out)
+static int check_start(const struct process_id *id, struct target *out)
 {
 	uint64_t tick = UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK), started, ours;
-	char text[1024], *p;
-	unsigned long long ticks;
-	unsigned int parent;
 
-	if (read_of(id->pid, "stat", text, sizeof(text)) <= 0)
+	if (target_read(id->pid, out))
 		return -ESRCH;
-	/* The name may hold anything, a ')' as well: the last one ends it. */
-	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1,
-			 " %c %u %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			 "%ld %*d %llu",
-			 &out->state, &parent, &out->threads, &ticks) != 4)
-		return -ESRCH;
-	started = ticks * tick;
+	started = out->started * tick;
 	ours = id->start_time / tick * tick;
-	if (started > ours + tick || ours > started + tick)
-		return -ESRCH;
-	out->parent_pid = parent;
-	return 0;
+	return started > ours + tick || ours > started + tick ? -ESRCH : 0;
 }
 
 /* 64 hexadecimal digits that stand alone: what container runtimes name the cgroup after. */
@@ -120,14 +101,14 @@ int detect_process(const struct process_id *id, struct facts *out)
 {
 	uint32_t seen = target_in_proc(id->pid);
 	char text[4096], *deleted;
-	struct stat_of stat;
+	struct target target;
 	int err;
 
 	*out = (struct facts){0};
-	err = check_start(id, &stat);
+	err = check_start(id, &target);
 	if (err)
 		return err;
-	out->parent_pid = stat.parent_pid;
+	out->parent_pid = target.parent;
 	out->seen = true;
 	out->executable = link_of(seen, "exe");
 	deleted = out->executable ? strstr(out->executable, " (deleted)") : NULL;
@@ -144,7 +125,7 @@ int detect_process(const struct process_id *id, struct facts *out)
 		find_container(text, out->container);
 	out->same_clock = detect_clock(seen) > 0;
 	/* It may have ended, and the pid been given away, while we looked. */
-	err = check_start(id, &stat);
+	err = check_start(id, &target);
 	if (err)
 		facts_free(out);
 	return err;
@@ -152,22 +133,16 @@ int detect_process(const struct process_id *id, struct facts *out)
 
 bool detect_alive(const struct process_id *id)
 {
-	struct stat_of stat;
+	struct target target;
 
-	return !check_start(id, &stat);
+	return !check_start(id, &target);
 }
 
 bool detect_ended(const struct process_id *id)
 {
-	char *namespace = link_of((uint32_t)getpid(), "ns/pid");
-	/* The first one, as the kernel numbers them. */
-	bool host = namespace && !strcmp(namespace, "pid:[4026531836]");
-	struct stat_of stat;
+	struct target target;
 
-	free(namespace);
-	if (!host)
-		return false;
-	return check_start(id, &stat) || ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1);
+	return targets_are_host_pids() && (check_start(id, &target) || target.ended);
 }
 
 int facts_copy(struct facts *to, const struct facts *from)
