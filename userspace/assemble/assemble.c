@@ -24,8 +24,8 @@ struct assembler *assembler_new(const struct intake_options *options, struct int
 	as->options = *options;
 	as->limits = options->limits ? *options->limits : (struct limits)LIMITS_DEFAULTS;
 	as->counts = counts;
-	err = open_table_init(&as->table, options->max_open, ASSEMBLER_BYTES_MAX, &as->limits,
-			      finish_evicted, as);
+	err = open_table_init(&as->table, options->max_open, ASSEMBLER_BYTES_MAX, &as->limits, finish_evicted,
+			      as);
 	as->no_scope = scope_new(0, &none);
 	if (err || !as->no_scope) {
 		assembler_free(as);
@@ -171,8 +171,7 @@ static void end_span(struct assembler *as, struct open_span *span, struct stream
 	span->shared = end->flags & OTEL_END_SHARED;
 	span->promised = (struct carried){end->attributes, end->events, end->links};
 	/* Nobody counts names and states either. */
-	if (span->started && span->buffer_id == stream->buffer_id &&
-	    span->stream_gaps != stream->gaps)
+	if (span->started && span->buffer_id == stream->buffer_id && span->stream_gaps != stream->gaps)
 		span->damaged = true;
 	if (finish_if_complete(as, span))
 		return;
@@ -260,9 +259,8 @@ static void defer(struct assembler *as, struct open_span *span, const struct ope
 		open_apply(span, operation, &as->scratch, verdict);
 }
 
-static int operate(struct assembler *as, struct process *process, struct stream *stream,
-		   uint64_t span_id, const struct operation *operation, uint64_t now,
-		   const char **why)
+static int operate(struct assembler *as, struct process *process, struct stream *stream, uint64_t span_id,
+		   const struct operation *operation, uint64_t now, const char **why)
 {
 	struct verdict verdict = {0};
 	struct open_span *span;
@@ -309,9 +307,8 @@ static int feed_operation(struct assembler *as, struct process *process, struct 
 
 	if (timed(record, stream, &operation, why))
 		return -EBADMSG;
-	if (operation.kind == OTEL_RECORD_STATUS &&
-	    !decode_status(operation.payload, &status, why) && status.code != SPAN_ERROR &&
-	    status.description.size)
+	if (operation.kind == OTEL_RECORD_STATUS && !decode_status(operation.payload, &status, why) &&
+	    status.code != SPAN_ERROR && status.description.size)
 		process->odd |= ODD_DESCRIPTION;
 	return operate(as, process, stream, record->span_id, &operation, now, why);
 }
@@ -365,8 +362,8 @@ int assembler_feed(struct assembler *as, struct process *process, struct stream 
 
 /* ---- Restarts ------------------------------------------------------------------------------- */
 
-int assembler_load(struct assembler *as, struct process *process, struct unpack *unpack,
-		   struct scope **scope, uint64_t now)
+int assembler_load(struct assembler *as, struct process *process, struct unpack *unpack, struct scope **scope,
+		   uint64_t now)
 {
 	uint64_t id = unpack_u64(unpack);
 	struct open_span *span;

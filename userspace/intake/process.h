@@ -33,15 +33,15 @@ struct process {
 	struct process_id id;
 	bool whole; /* known since its FORK or EXEC: nothing of it happened before */
 	bool ended;
-	uint64_t heard;	    /* when its last event was */
-	int exit_status;    /* as wait(2) has it; -1: still running, or nobody knows */
+	uint64_t heard;	 /* when its last event was */
+	int exit_status; /* as wait(2) has it; -1: still running, or nobody knows */
 	bool out_of_memory; /* why it was killed */
 	uint64_t ended_at;
 	struct list streams; /* the one that is silent the longest first */
 	size_t n_streams;
 	struct list stream_holders; /* of those that have about as many */
 	size_t pieces;		    /* memory in values that are not whole */
-	struct list open;	    /* struct open_span, least recently touched first */
+	struct list open; /* struct open_span, least recently touched first */
 	size_t n_open;
 	size_t open_memory;  /* bytes that they take */
 	struct list holders; /* of those that hold about as much */
@@ -59,7 +59,7 @@ struct process {
 	uint64_t kept_unknown;	   /* how many of those are kept */
 	uint64_t forgotten_buffer; /* the highest id of a stream that was forgotten */
 	uint64_t rejected;
-	size_t words;  /* bytes of memory that hold what it says of itself */
+	size_t words; /* bytes of memory that hold what it says of itself */
 	uint32_t slot; /* see kept.h */
 	bool reported;
 	unsigned odd;  /* enum oddity */
@@ -77,11 +77,10 @@ struct processes {
 	struct list ended;
 	struct stream **stream_buckets;
 	size_t n_streams;
-	struct list streams;			    /* of all processes */
-	struct list stream_holders[STREAM_HOLDERS]; /* processes, by the logarithm of how many they
-						       have */
-	size_t pieces;				    /* memory in values that are not whole */
-	size_t words; /* memory that holds what processes say of themselves */
+	struct list streams; /* of all processes */
+	struct list stream_holders[STREAM_HOLDERS]; /* processes, by the logarithm of how many they have */
+	size_t pieces;	     /* memory in values that are not whole */
+	size_t words;	     /* memory that holds what processes say of themselves */
 	uint64_t secret;
 	struct ledger ledger;
 	struct keeper keeper;
@@ -126,8 +125,8 @@ void process_remove(struct processes *processes, struct process *process);
 struct process *process_most_pieces(const struct processes *processes);
 
 /**
- * The stream of a buffer, made if it is not known. If there are too many, the process that has
- * about the most loses the one that is silent the longest. NULL: no memory.
+ * The stream of a buffer, made if it is not known. If there are too many, the process that has about
+ * the most loses the one that is silent the longest. NULL: no memory.
  */
 struct stream *process_stream(struct processes *processes, struct process *process,
 			      uint64_t buffer_id);

@@ -10,8 +10,7 @@
 #define MAGIC UINT32_C(0x4354544f) /* OTTC */
 #define VERSION 3
 
-/* A reminder for who gives one of them another field: what becomes of that over a restart is said
- * here. */
+/* A reminder for who gives one of them another field: what becomes of that over a restart is said here. */
 _Static_assert(sizeof(struct process) == 528, "save_process() and load_process() have all fields");
 _Static_assert(sizeof(struct stream) == 240, "save_stream() and load_stream() have all fields");
 
