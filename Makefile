@@ -112,10 +112,15 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # ---- Tests --------------------------------------------------------------------------------------
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(AGENT_OBJECTS)
+# What a test does not use need not be linked.
+$(BUILD)/tests/agent.a: $(AGENT_OBJECTS)
+	$(Q)mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcsT $@ $^
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/tests/agent.a
 	$(say) TEST $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(AGENT_CFLAGS) $(shell $(PKGCONF) --cflags cmocka) -o $@ $< $(AGENT_OBJECTS) \
+	$(Q)$(CC) $(AGENT_CFLAGS) $(shell $(PKGCONF) --cflags cmocka) -o $@ $< $(BUILD)/tests/agent.a \
 		$(LDLIBS) $(shell $(PKGCONF) --libs cmocka)
 
 .PHONY: tests
@@ -200,18 +205,31 @@ FUZZ_SECONDS ?= 60
 # What an event goes through.
 FUZZED := $(wildcard userspace/intake/*.c userspace/assemble/*.c) userspace/restart/checkpoint.c \
 	userspace/clock.c userspace/target.c
+FUZZ_CC = $(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt $(AGENT_INCLUDES) \
+	-g -O1 -fsanitize=fuzzer,address,undefined
+fuzz_objects = $(patsubst %.c,$(BUILD)/fuzz/%.o,$(1))
+
+$(BUILD)/fuzz/%.o: %.c
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/intake: $(call fuzz_objects,tests/fuzz/intake_fuzz.c $(FUZZED) $(addprefix exporter/,account.c log.c span.c wire.c))
+$(BUILD)/fuzz/propagation: $(call fuzz_objects,tests/fuzz/propagation_fuzz.c)
+$(BUILD)/fuzz/spool: $(call fuzz_objects,tests/fuzz/spool_fuzz.c $(addprefix exporter/,account.c log.c span.c spool.c spool_file.c tally.c))
+
+FUZZERS := $(addprefix $(BUILD)/fuzz/,intake propagation spool)
+$(FUZZERS):
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)/corpus/$(@F)
+	$(Q)$(FUZZ_CC) -o $@ $^ -lz
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+
 .PHONY: fuzz
 fuzz: ## Hostile events, headers and spools, for FUZZ_SECONDS each
-	$(Q)mkdir -p $(addprefix $(BUILD)/fuzz/corpus/,intake propagation spool)
-	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -DOTEL_BPF_VERSION='"$(VERSION)"' -Iusdt $(AGENT_INCLUDES) \
-		-g -O1 -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/intake tests/fuzz/intake_fuzz.c \
-		$(FUZZED) \
-		$(addprefix exporter/,account.c log.c span.c wire.c)
-	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iusdt -g -O1 -fsanitize=fuzzer,address,undefined \
-		-o $(BUILD)/fuzz/propagation tests/fuzz/propagation_fuzz.c
-	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Iexporter -g -O1 -fsanitize=fuzzer,address,undefined \
-		-o $(BUILD)/fuzz/spool tests/fuzz/spool_fuzz.c \
-		$(addprefix exporter/,account.c log.c span.c spool.c spool_file.c tally.c) -lz
+	$(Q)$(MAKE) --no-print-directory $(JOBS) fuzzers
 	$(Q)$(BUILD)/fuzz/intake -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 $(BUILD)/fuzz/corpus/intake
 	$(Q)$(BUILD)/fuzz/propagation -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus/propagation
 	$(Q)TMPDIR=/dev/shm $(BUILD)/fuzz/spool -close_fd_mask=2 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus/spool

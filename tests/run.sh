@@ -39,14 +39,17 @@ suite() {
 
 unit() {
 	p=0 f=0
+	# shellcheck disable=SC2016 # the inner shell expands these
+	printf '%s\n' "$build"/tests/unit/*_test |
+		xargs -P "$(nproc)" -I '{}' sh -c '"$1" >"$1.log" 2>&1; echo $? >"$1.status"' - '{}'
 	for t in "$build"/tests/unit/*_test; do
 		[ -x "$t" ] || continue
-		out=$("$t" 2>&1)
-		status=$?
+		out=$(cat "$t.log")
+		status=$(cat "$t.status")
 		# Quiet when all is well: a line for each program.
 		n=$(printf '%s\n' "$out" | sed -n 's/^\[  PASSED  \] \([0-9]*\) test(s).*/\1/p' | tail -n 1)
 		b=$(printf '%s\n' "$out" | sed -n 's/^\[  FAILED  \] \([0-9]*\) test(s), listed below.*/\1/p' | tail -n 1)
-		if [ $status -ne 0 ]; then
+		if [ "$status" -ne 0 ]; then
 			printf '%s\n' "$out"
 			[ -n "$b" ] || b=1
 		fi

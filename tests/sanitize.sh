@@ -57,23 +57,34 @@ many() {
 		"$python" tests/interop/throughput.py --spans "$2" --rate "$3" --ring-size 64M "$1"
 }
 
+compilers=$(for c in gcc clang; do command -v $c >/dev/null && echo $c; done)
+
+# Prints what compiles the programs that include our headers, by all compilers, with all sanitizers: a line each.
+header_compilations() {
+	for compiler in $compilers; do
+		for sanitizers in address,undefined thread; do
+			folder=$work/$compiler-$sanitizers
+			mkdir -p "$folder"
+			for source in compile/api interop/producer kernel/programs/sharing ../examples/kitchen/kitchen; do
+				echo "$compiler -std=gnu11 -O1 -g -Iusdt -fsanitize=$sanitizers -fno-sanitize-recover=all" \
+					"tests/$source.c -o $folder/$(basename $source) -lpthread"
+			done
+		done
+	done
+}
+
+compile_header_programs() {
+	header_compilations | xargs -P "$(nproc)" -I '{}' sh -c '{}'
+}
+
 # header_programs COMPILER SANITIZERS
 header_programs() {
-	flags="-std=gnu11 -O1 -g -Iusdt -fsanitize=$2 -fno-sanitize-recover=all"
-	# shellcheck disable=SC2086 # $flags is a list of words
-	if ! $1 $flags tests/compile/api.c -o "$work/api" 2>"$work/log" ||
-		! $1 $flags tests/interop/producer.c -o "$work/many" -lpthread ||
-		! $1 $flags tests/kernel/programs/sharing.c -o "$work/sharing" -lpthread ||
-		! $1 $flags examples/kitchen/kitchen.c -o "$work/kitchen" -lpthread; then
-		cat "$work/log"
-		skip "programs of $1 with $2" "cannot compile"
-		return
-	fi
-	check "all of the API, $1, $2" with_agent "$work/api"
+	folder=$work/$1-$2
+	check "all of the API, $1, $2" with_agent "$folder/api"
 	check "its spans" python3 tests/compile/spans.py "$work/spans.jsonl" api
-	check "the kitchen, $1, $2" with_agent "$work/kitchen"
-	check "one span in many threads, $1, $2" with_agent "$work/sharing"
-	check "many spans, $1, $2" with_agent "$work/many" 20000 50000
+	check "the kitchen, $1, $2" with_agent "$folder/kitchen"
+	check "one span in many threads, $1, $2" with_agent "$folder/sharing"
+	check "many spans, $1, $2" with_agent "$folder/producer" 20000 50000
 }
 
 # leaks PROGRAM [PARAMETER PARAMETER]: all memory must be given back, reachable or not.
@@ -108,10 +119,10 @@ else
 	check "$((spans / 5)) spans, paced and flat out" many "$tsan" $((spans / 5)) 10000
 
 	echo "-- programs with otel/trace.h"
-	for compiler in gcc clang; do
-		command -v $compiler >/dev/null || continue
-		header_programs $compiler address,undefined
-		header_programs $compiler thread
+	check "builds" compile_header_programs
+	for compiler in $compilers; do
+		header_programs "$compiler" address,undefined
+		header_programs "$compiler" thread
 	done
 
 	echo "-- agent, valgrind"
