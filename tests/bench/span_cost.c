@@ -42,6 +42,14 @@ __attribute__((noinline)) static void single(int i)
 	otel_event(span, "enqueued", otel_int("queue.length", 3));
 }
 
+__attribute__((noinline)) static void at_start(int i)
+{
+	OTEL_SPAN(span, &tracer, "at its start", otel_kind(OTEL_SERVER), otel_str("http.route", "/order"),
+		  otel_int("order.id", i), otel_bool("paid", 1), otel_double("amount", 99.99));
+
+	otel_event(span, "enqueued", otel_int("queue.length", 3));
+}
+
 __attribute__((noinline)) static void detached(int i)
 {
 	otel_span span = otel_start(&tracer, "detached");
@@ -100,6 +108,7 @@ int main(void)
 	}
 	span_cost("4 attributes, 1 event, in a trace of 11", on ? 0 : 2, trace, on ? 600 : 200000, 11, on ? 20000 : 0);
 	span_cost("4 attributes, 1 event, alone", on ? 0 : 2, single, on ? 5000 : 2000000, 1, on ? 20000 : 0);
+	span_cost("4 attributes at its start, 1 event, alone", on ? 0 : 2, at_start, on ? 5000 : 2000000, 1, on ? 20000 : 0);
 	span_cost("detached, nothing written", on ? 0 : 2, detached, on ? 5000 : 2000000, 1, on ? 20000 : 0);
 	if (on)
 		report("one more short attribute",

@@ -56,10 +56,9 @@ OTEL_INLINE_ void otel_leave_(struct otel_scope *scope)
 	(void)scope;
 }
 
-OTEL_INLINE_ const otel_option *otel_find_(const otel_option *list, enum otel_type type)
+OTEL_INLINE_ const otel_option *otel_find_parent_(const otel_option *list)
 {
 	(void)list;
-	(void)type;
 	return (const otel_option *)0;
 }
 

@@ -112,6 +112,38 @@ OTEL_INLINE_ const otel_option *otel_find_(const otel_option *list, enum otel_ty
 	return found;
 }
 
+#define OTEL_LOOK_(n)                                                                              \
+	if (list[n].type == OTEL_TYPE_END)                                                         \
+		return found;                                                                      \
+	if (list[n].type == OTEL_TYPE_PARENT)                                                      \
+	found = &list[n]
+
+/*
+ * The parent among the options of a start while nobody listens, as otel_find_() has it. Of a list as programs
+ * write them it is known when it is compiled, and nothing of the list remains; for a loop compilers build it.
+ */
+OTEL_INLINE_ const otel_option *otel_find_parent_(const otel_option *list)
+{
+	const otel_option *found = (const otel_option *)0;
+
+	OTEL_LOOK_(0);
+	OTEL_LOOK_(1);
+	OTEL_LOOK_(2);
+	OTEL_LOOK_(3);
+	OTEL_LOOK_(4);
+	OTEL_LOOK_(5);
+	OTEL_LOOK_(6);
+	OTEL_LOOK_(7);
+	OTEL_LOOK_(8);
+	OTEL_LOOK_(9);
+	OTEL_LOOK_(10);
+	OTEL_LOOK_(11);
+	for (list += 12; list->type != OTEL_TYPE_END; list++)
+		if (list->type == OTEL_TYPE_PARENT)
+			found = list;
+	return found;
+}
+
 OTEL_INLINE_ void otel_record_start_(struct otel_writer_ *w, otel_span *span,
 				     const otel_context *parent, const otel_tracer *tracer,
 				     const char *name, otel_u64 name_size, enum otel_kind kind,

@@ -113,7 +113,7 @@ OTEL_INLINE_ const otel_tracer *otel_tracer_of_(const otel_tracer *tracer)
 OTEL_INLINE_ void otel_enter_off_(struct otel_scope *scope, otel_span *span, const otel_tracer *tracer,
 				  const char *name, const otel_option *list)
 {
-	const otel_option *parent = otel_find_(list, OTEL_TYPE_PARENT);
+	const otel_option *parent = otel_find_parent_(list);
 
 	(void)tracer;
 	(void)name;
@@ -182,7 +182,7 @@ OTEL_INLINE_ void otel_start_on_(otel_span *span, const otel_tracer *tracer, con
 OTEL_INLINE_ void otel_start_off_(otel_span *span, const otel_tracer *tracer, const char *name,
 				  const otel_option *list)
 {
-	const otel_option *parent = otel_find_(list, OTEL_TYPE_PARENT);
+	const otel_option *parent = otel_find_parent_(list);
 
 	(void)tracer;
 	(void)name;
