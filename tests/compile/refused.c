@@ -18,11 +18,11 @@ int main(void)
 	(void)number, (void)text;
 #ifndef LINE
 	otel_set(span, otel_int("k", (int)number), otel_double("k", number), otel_str("k", text), otel_bool("k", number > 1));
-#elif LINE == 1 /* otel_int.. takes an integer */
+#elif LINE == 1 /* otel_int.*takes.an.integer */
 	otel_set(span, otel_int("k", number));
-#elif LINE == 2 /* otel_int.. takes an integer */
+#elif LINE == 2 /* otel_int.*takes.an.integer */
 	otel_set(span, otel_int("k", text));
-#elif LINE == 3 /* otel_int.. takes an integer */
+#elif LINE == 3 /* otel_int.*takes.an.integer */
 	static const otel_option list[] = {OTEL_ATTRIBUTE_INT("k", 2.5), OTEL_ATTRIBUTE_LAST};
 
 	otel_set(span, otel_attributes(list));

@@ -26,14 +26,15 @@ template <typename integer> OTEL_INLINE_ constexpr otel_u64 otel_integer_(intege
 #else
 typedef _Bool otel_bool_;
 
-/* The conversion is said, as lengths and counts are mostly unsigned. 1 to 4 are the classes of integers. */
+/*
+ * The conversion is said, as lengths and counts are mostly unsigned. 1 to 4 are the classes of integers. What
+ * refuses the others is a bit-field, as C99 has no assertion that glibc lets stand in a struct.
+ */
 #define OTEL_INTEGER_(value)                                                                       \
 	((otel_u64)(long long)(value) +                                                            \
 	 0 * sizeof(struct {                                                                       \
-		 _Static_assert(__builtin_classify_type(value) >= 1 &&                             \
-					__builtin_classify_type(value) <= 4,                       \
-				"otel_int() takes an integer: see otel_double(), otel_str() and others"); \
-		 int unused;                                                                       \
+		 int otel_int_takes_an_integer_see_otel_double_otel_str_and_others                 \
+			 : __builtin_classify_type(value) >= 1 && __builtin_classify_type(value) <= 4 ? 1 : -1; \
 	 }))
 #endif
 

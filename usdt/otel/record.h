@@ -29,7 +29,8 @@ typedef __INT32_TYPE__ otel_s32;
 #ifdef __cplusplus
 #define OTEL_STATIC_ASSERT(condition, text) static_assert(condition, text)
 #else
-#define OTEL_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+/* C99 has it as an extension. */
+#define OTEL_STATIC_ASSERT(condition, text) __extension__ _Static_assert(condition, text)
 #endif
 
 #define OTEL_FORMAT_VERSION 1

@@ -113,7 +113,7 @@ struct otel_elements_ {
 /* A context that is current until the block ends. */
 struct otel_scope {
 	struct otel_thread *thread; /* NULL: there is nothing to leave */
-	union {
+	__extension__ union {
 		otel_span *span; /* to end then; in the same block as this; NULL: none; not set in light ones */
 		otel_u64 stack;	 /* before: of who enters it, see otel_jumped_over_() */
 	};
