@@ -153,6 +153,62 @@ static void a_span_without_an_end_is_incomplete_if_its_process_had_a_gap(void **
 	assert_false(is_true(out.spans[2]->attributes, "otelbpf.incomplete"));
 }
 
+/* Others may have written to it: who kept its context. */
+static void end_shared(struct producer *producer, uint64_t id)
+{
+	producer_start(producer, id, "shared", NULL);
+	producer_end(producer, id, NOW + 1, 0, 0, 0, OTEL_END_SHARED);
+	producer_flush(producer, intake);
+}
+
+static void lose_something(struct producer *producer)
+{
+	producer->header.position += 800;
+	producer_put(producer, OTEL_RECORD_LATE, 0, SPAN + 99, NULL, 0, NULL, 0);
+	producer_flush(producer, intake);
+}
+
+static void a_hole_behind_the_end_of_a_span_held_nothing_of_it(void **state)
+{
+	(void)state;
+	end_shared(&one, SPAN);
+	lose_something(&one);
+	lose_something(&one);
+	intake_tick(intake, NOW + 2 * SECOND);
+	assert_false(is_true(only()->attributes, "otelbpf.incomplete"));
+	assert_int_equal(counted().books[BOOK_INCOMPLETE], 0);
+}
+
+static void a_hole_in_what_another_thread_wrote_may_have_held_something_of_a_shared_span(void **state)
+{
+	(void)state;
+	producer_start(&two, SPAN + 7, "of another thread", NULL);
+	producer_flush(&two, intake);
+	end_shared(&one, SPAN);
+	lose_something(&two);
+	lose_something(&one);
+	end_shared(&one, SPAN + 1);
+	lose_something(&one);
+	intake_tick(intake, NOW + 2 * SECOND);
+	assert_int_equal(out.n, 2);
+	assert_true(is_true(out.spans[0]->attributes, "otelbpf.incomplete"));
+	assert_false(is_true(out.spans[1]->attributes, "otelbpf.incomplete"));
+}
+
+static void a_hole_between_start_and_end_may_have_held_something_of_a_shared_span(void **state)
+{
+	(void)state;
+	producer_start(&two, SPAN + 7, "of another thread", NULL);
+	producer_flush(&two, intake);
+	producer_start(&one, SPAN, "shared", NULL);
+	producer_flush(&one, intake);
+	lose_something(&two);
+	producer_end(&one, SPAN, NOW + 1, 0, 0, 0, OTEL_END_SHARED);
+	producer_flush(&one, intake);
+	intake_tick(intake, NOW + 2 * SECOND);
+	assert_true(is_true(only()->attributes, "otelbpf.incomplete"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +218,9 @@ int main(void)
 		TEST(a_span_that_was_forgotten_is_finished_as_incomplete),
 		TEST(a_span_that_is_written_to_is_not_forgotten),
 		TEST(a_span_without_an_end_is_incomplete_if_its_process_had_a_gap),
+		TEST(a_hole_behind_the_end_of_a_span_held_nothing_of_it),
+		TEST(a_hole_in_what_another_thread_wrote_may_have_held_something_of_a_shared_span),
+		TEST(a_hole_between_start_and_end_may_have_held_something_of_a_shared_span),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,9 +170,11 @@ static void end_span(struct assembler *as, struct open_span *span, struct stream
 	span->end_buffer_id = stream->buffer_id;
 	span->shared = end->flags & OTEL_END_SHARED;
 	span->promised = (struct carried){end->attributes, end->events, end->links};
-	/* Nobody counts names and states either. */
-	if (span->started && span->buffer_id == stream->buffer_id && span->stream_gaps != stream->gaps)
+	/* Nobody counts names and states either, nor what others wrote: a hole may have held some. */
+	if (span->started && ((span->buffer_id == stream->buffer_id && span->stream_gaps != stream->gaps) ||
+			      (span->shared && span->process_gaps != span->process->gaps)))
 		span->damaged = true;
+	span->process_gaps = span->process->gaps;
 	if (finish_if_complete(as, span))
 		return;
 	wait_for_more(as, span, now);

@@ -114,9 +114,11 @@ void finish_span(struct assembler *as, struct open_span *span)
 		find_parent(as, span);
 	/*
 	 * Nobody counts what others wrote, or what was written to a span without an end: a hole in
-	 * the process's streams may have held some.
+	 * the process's streams may have held some. Behind its end, the stream of that holds nothing.
 	 */
-	if ((span->shared || !span->ended) && span->process_gaps != span->process->gaps)
+	if (span->ended ? span->shared && process_gap_elsewhere(span->process, span->process_gaps,
+								span->end_buffer_id) :
+			  span->process_gaps != span->process->gaps)
 		span->damaged = true;
 	pieces_missing = !open_complete(span) || span->damaged;
 	if (pieces_missing) {

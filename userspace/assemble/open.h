@@ -48,8 +48,8 @@ struct open_span {
 	bool shared;  /* others may have written to it */
 	bool left_out; /* its tracer is switched off: will not be exported */
 	bool damaged; /* something that may have been part of it is missing */
-	uint64_t process_gaps;
-	uint64_t stream_gaps;
+	uint64_t process_gaps; /* what these were at its start, or, once it has ended, at its end */
+	uint64_t stream_gaps;  /* at its start */
 	uint64_t start; /* on the process's clock */
 	uint64_t end;
 	uint64_t start_unix; /* as given; 0: not */

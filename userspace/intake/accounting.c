@@ -132,7 +132,7 @@ void accounting_note(struct stream *stream, const struct loss_note *note)
 		accounting_gap(stream, note->end - stream->expected, note->started);
 		stream->expected = note->end;
 		stream->gaps++;
-		stream->process->gaps++;
+		process_gap(stream->process, stream->buffer_id);
 	}
 	/* The first flush that we have of a process which was there before us was not the first. */
 	if (note->position < stream->since && note->started_before < stream->started_since) {

@@ -179,7 +179,7 @@ static uint64_t give_up(struct intake *intake, struct stream *stream, const stru
 	stream->skipping = true;
 	/* Like a hole: something of the spans that are open may have been in there. */
 	stream->gaps++;
-	stream->process->gaps++;
+	process_gap(stream->process, stream->buffer_id);
 	return lost;
 }
 
@@ -226,7 +226,7 @@ static void skip_records(struct intake *intake, struct stream *stream, const str
 	intake_drop_pieces(intake, stream, BOOK_STOPPED);
 	stream->skipping = true;
 	stream->gaps++;
-	stream->process->gaps++;
+	process_gap(stream->process, stream->buffer_id);
 }
 
 /* The name of an exception's type, as compilers write it; one that was not in memory is read
@@ -328,7 +328,7 @@ int intake_flush(struct intake *intake, const struct event *event, struct bytes 
 	}
 	if (news.gap) {
 		intake->counts.gap_bytes += news.gap;
-		process->gaps++;
+		process_gap(process, stream->buffer_id);
 		accounting_gap(stream, news.gap, flush.header.started_before);
 	}
 	if (intake->skip) {

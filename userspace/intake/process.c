@@ -220,6 +220,21 @@ static void stream_remove(struct processes *processes, struct stream *stream)
 	free(stream);
 }
 
+void process_gap(struct process *process, uint64_t buffer_id)
+{
+	if (process->gap_buffer != buffer_id) {
+		process->gaps_elsewhere = process->gaps;
+		process->gap_buffer = buffer_id;
+	}
+	process->gaps++;
+}
+
+bool process_gap_elsewhere(const struct process *process, uint64_t gaps, uint64_t buffer_id)
+{
+	return process->gaps != gaps &&
+	       (process->gap_buffer != buffer_id || process->gaps_elsewhere > gaps);
+}
+
 void process_remove(struct processes *processes, struct process *process)
 {
 	struct process **p = bucket(processes, process->id.pid);

@@ -45,7 +45,9 @@ struct process {
 	size_t n_open;
 	size_t open_memory;  /* bytes that they take */
 	struct list holders; /* of those that hold about as much */
-	uint64_t gaps;
+	uint64_t gaps;		 /* how often something was missing, in all of its streams */
+	uint64_t gap_buffer;	 /* the stream where it was so the last time, */
+	uint64_t gaps_elsewhere; /* and which of the gaps was the last one in another */
 	struct clock_shift shift;
 	struct facts facts;
 	uint16_t language; /* enum otel_language */
@@ -117,6 +119,12 @@ void process_weigh(struct processes *processes, struct process *process);
 
 /** It has ended; it stays known for what is late. */
 void process_end(struct processes *processes, struct process *process, uint64_t now);
+
+/** Something is missing in its stream of this buffer. */
+void process_gap(struct process *process, uint64_t buffer_id);
+
+/** Was something missing in another stream of it than this one, since it had @gaps? */
+bool process_gap_elsewhere(const struct process *process, uint64_t gaps, uint64_t buffer_id);
 
 /** Forgets it. Its spans must have been finished. */
 void process_remove(struct processes *processes, struct process *process);

@@ -11,7 +11,7 @@
 #define VERSION 3
 
 /* A reminder for who gives one of them another field: what becomes of that over a restart is said here. */
-_Static_assert(sizeof(struct process) == 528, "save_process() and load_process() have all fields");
+_Static_assert(sizeof(struct process) == 544, "save_process() and load_process() have all fields");
 _Static_assert(sizeof(struct stream) == 240, "save_stream() and load_stream() have all fields");
 
 struct header {
@@ -215,7 +215,8 @@ static void load_process(struct processes *processes, struct assembler *as, stru
 	process->heard = unpack_u64(unpack);
 	process->exit_status = (int)unpack_u64(unpack);
 	process->ended_at = unpack_u64(unpack);
-	process->gaps = unpack_u64(unpack);
+	/* In which stream the last one was is not kept: as if it had been in others. */
+	process->gaps = process->gaps_elsewhere = unpack_u64(unpack);
 	process->shift.least = (int64_t)unpack_u64(unpack);
 	process->shift.known = (uint8_t)unpack_u64(unpack);
 	process->shift.same = (uint8_t)unpack_u64(unpack);
