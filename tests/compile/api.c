@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every call of otel/trace.h, in the places where programs put them. Valid C99 and C++17; run.sh
+ * Every call of otel/trace.h, in the places where programs put them. Valid C99 and C++11; run.sh
  * compiles it with every compiler there is, and spans.py knows which spans it makes.
  *
  *     -DPART=name        the function that makes the spans, and its tracer's name; default: api

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every call of otel/propagation.h, otel/tracestate.h and otel/baggage.h as programs write them. Valid C99
- * and C++17; run.sh compiles and runs it with and without OTEL_BPF_DISABLE.
+ * and C++11; run.sh compiles and runs it with and without OTEL_BPF_DISABLE.
  */
 #ifdef __cplusplus
 extern "C" {

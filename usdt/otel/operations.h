@@ -147,7 +147,7 @@ OTEL_WARM_ void otel_leave_(struct otel_scope *scope)
 				return;
 			}
 			if (scope->depth || !((const struct otel_buffer *)thread->buffers[0])->committed) {
-				otel_drop_(thread, scope->depth, (const otel_context *)0);
+				otel_drop_(thread, scope->depth, &kept->previous);
 				return;
 			}
 		}

@@ -141,7 +141,7 @@ OTEL_COLD_ void otel_drop_jumped_over_(struct otel_thread *thread, otel_u64 stac
 	while (depth && otel_jumped_over_(thread, scopes, depth - 1, stack))
 		depth--;
 	if (depth < otel_kept_(thread))
-		otel_drop_(thread, depth, (const otel_context *)0);
+		otel_drop_(thread, depth, &scopes->kept[depth].previous);
 }
 
 /* Before what is current is looked at or changed. */

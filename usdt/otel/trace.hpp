@@ -39,6 +39,10 @@
 #ifndef OTEL_TRACE_HPP
 #define OTEL_TRACE_HPP
 
+#if __cplusplus < 201703L
+#error "otel/trace.hpp needs C++17: -std=c++17; otel/trace.h does with C++11"
+#else
+
 #include <climits>
 #include <exception>
 #include <type_traits>
@@ -321,4 +325,5 @@ template <typename callable> OTEL_MEMBER_ decltype(auto) with_span(span &it, cal
 #undef OTEL_MEMBER_
 #undef OTEL_INLINED_
 
+#endif
 #endif
