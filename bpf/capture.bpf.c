@@ -42,12 +42,14 @@ int capture_flush(struct pt_regs *ctx)
 		return 0;
 	}
 	source.user = process->user;
-	if (process->announced != source.id.execs + 1) {
+	if (process->announced != source.id.execs + 1 || process->unannounced) {
 		bpf_probe_read_user(&anchor, sizeof(anchor),
 				    buffer + offsetof(struct otel_buffer, anchor));
 		process->anchor = anchor;
-		if (announce(anchor, &source))
+		if (announce(anchor, &source)) {
 			process->announced = source.id.execs + 1;
+			process->unannounced = 0;
+		}
 	}
 	if (exceptions_watched)
 		announce_exception(buffer, &source);

@@ -76,11 +76,11 @@ static __always_inline int exited(struct task_struct *task, bool memory, bool la
 		 */
 		owner = memory && BPF_CORE_READ(signal, group_exec_task) ? thread_pointer() : 0;
 		if (owner && process->announced == source.id.execs + 1)
-			take_last(&source, process->anchor, owner, 0);
+			take_last(&source, process, owner, 0);
 		return 0;
 	}
 	if (memory && process->announced == source.id.execs + 1)
-		take_last(&source, process->anchor, 0, 0);
+		take_last(&source, process, 0, 0);
 	exit.status = BPF_CORE_READ(signal, group_exit_code);
 	if (!exit.status)
 		exit.status = BPF_CORE_READ(task, group_leader, exit_code);
@@ -145,7 +145,7 @@ static __always_inline int take_of_current(__u64 owner, __u64 running)
 	if (!process || process->announced != source.id.execs + 1)
 		return 0;
 	source.user = process->user;
-	return take_last(&source, process->anchor, owner, running);
+	return take_last(&source, process, owner, running);
 }
 
 /* Each dying thread hands over its own buffers: who is the last one cannot be known yet. */
@@ -205,7 +205,7 @@ static __always_inline int prepare_exec(void)
 	/* It will not come back: what fails now kills it. */
 	process->prepared = source.id.execs + 1;
 	source.user = process->user;
-	return take_last(&source, process->anchor, 0, thread_pointer());
+	return take_last(&source, process, 0, thread_pointer());
 }
 
 SEC("tp_btf/sched_prepare_exec")

@@ -81,6 +81,7 @@ int tell_followed(struct bpf_iter__task *ctx)
 	if (!process)
 		return 0;
 	process->start_time = source.id.start_time;
+	process->unannounced = 1;
 	source.user = process->user;
 	event = reserve_life(&source, sizeof(*event));
 	if (!event) {

@@ -143,19 +143,23 @@ static __always_inline __u64 thread_pointer(void)
 }
 
 /* Of a process that is going: what was there for the agent to find, and can it be read? */
-static __always_inline int take_last(const struct source *source, __u64 anchor, __u64 owner, __u64 running)
+static __always_inline int take_last(const struct source *source, struct followed *process, __u64 owner,
+				     __u64 running)
 {
+	__u64 anchor = process->anchor;
 	__u32 magic = 0;
 
 	if (!source)
 		return 0;
 	/* The kernel takes memory away from victims that do not die fast enough. */
 	if (bpf_probe_read_user(&magic, sizeof(magic),
-				(const void *)anchor + offsetof(struct otel_anchor, magic)))
+				(const void *)anchor + offsetof(struct otel_anchor, magic))) {
 		count_loss(&source->id, NULL, LOSS_UNREADABLE, 0);
-	else
-		take_all(source, anchor, owner, running);
-	return 0;
+		return 0;
+	}
+	if (process->unannounced && announce(anchor, source))
+		process->unannounced = 0;
+	return take_all(source, anchor, owner, running);
 }
 
 #endif

@@ -285,6 +285,22 @@ def a_killed_agent_leaves_what_is_pinned_to_the_next():
 
 
 @test
+def after_a_killed_agent_the_next_one_knows_what_the_program_says_of_itself():
+    program, bpf = Serve(env={"OTEL_SERVICE_NAME": "shop"}), BpfFs()
+    for name in ("first", "second"):
+        agent = bpf.attach(*([program] if name == "first" else []))
+        program.span(name)
+        equal(one(agent.arrived(name), name).resource["service.name"], "shop", f"service of {name}")
+        agent.process.kill()
+    # What it hears first is the end.
+    agent = bpf.attach()
+    program.open("open at the end")
+    program.process.kill()
+    equal(agent.wait().process.returncode, 0, "exit status")
+    equal(one(agent.spans, "open at the end").resource["service.name"], "shop", "service at the end")
+
+
+@test
 def when_all_have_ended_nothing_stays_pinned():
     program, bpf = Serve(), BpfFs()
     agent = bpf.attach(program)

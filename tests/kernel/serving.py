@@ -8,8 +8,8 @@ from harness import Run, build, contains, direct, equal, wait_until
 class Serve(Run):
     """Runs serve, or another program with arguments, and asks it one line at a time."""
 
-    def __init__(self, threads=0, program="serve"):
-        super().__init__([build(program), *str(threads).split()], direct=True)
+    def __init__(self, threads=0, program="serve", env=None):
+        super().__init__([build(program), *str(threads).split()], env=env, direct=True)
         self.answers = 0
         self.serves = int(self.answer("ready"))
 
