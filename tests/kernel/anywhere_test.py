@@ -93,6 +93,14 @@ def a_signal_handler_finds_and_leaves_all_in_order_after_every_single_instructio
 
 
 @test
+def a_thread_that_blocks_signals_forgets_what_was_jumped_over_and_lets_go_at_its_end():
+    for name, flags in (("anywhere", ()), ("anywhere_O0", ("-O0",))):
+        done = anywhere("blocks", flags, name)
+        equal(numbers(done.out), {"forgot_0": 1, "let_go_0": 1, "forgot_1": 1, "let_go_1": 1}, name)
+        equal([s.parent for s in named(done.spans, "open at the end")], ["", ""], f"{name}: parents")
+
+
+@test
 def a_cancelled_thread_ends_its_spans_if_it_is_unwound_and_leaves_nothing_behind_if_not():
     for name, flags, unwound in (("anywhere", (), False), ("anywhere_unwinding", ("-fexceptions",), True)):
         spans = anywhere("cancels", flags, name).spans
@@ -116,6 +124,19 @@ def what_vfork_and_posix_spawn_start_is_recorded_and_their_parent_loses_nothing(
         equal(span.resource["process.pid"], pid, "the process of a span")
     equal(len({s.attributes["pid"] for s in named(spans, "once")}), 40, "processes that were started")
     equal(([e.name for e in around.events], done.err), (["all done"], ""), "events, complaints")
+
+
+@test
+def a_thread_of_a_forked_child_inherits_nothing_from_one_of_its_parent():
+    spans = anywhere("forks_beside_threads").spans
+    equal([s.parent for s in named(spans, "work")], [""], "parents in the child's thread")
+    equal((len(named(spans, "inner")), len(spans)), (3, 5), "its inner spans, all")
+
+
+@test
+def a_child_that_was_forked_by_another_thread_than_the_first_forgets_what_was_jumped_over():
+    done = anywhere("forks_in_a_thread")
+    equal((numbers(done.out), len(named(done.spans, "jumped over"))), ({"forgot": 1}, 1), "what it says, spans")
 
 
 @test

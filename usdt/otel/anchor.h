@@ -81,12 +81,14 @@ __attribute__((weak)) __thread struct otel_thread *otel_bpf_thread_v1;
 #define OTEL_SYS_GETRANDOM_ 318
 #define OTEL_SYS_GETTID_ 186
 #define OTEL_SYS_GETPID_ 39
+#define OTEL_SYS_SIGACTION_ 13
 #define OTEL_SYS_SIGPROCMASK_ 14
 #define OTEL_SYS_SIGALTSTACK_ 131
 #else
 #define OTEL_SYS_GETRANDOM_ 278
 #define OTEL_SYS_GETTID_ 178
 #define OTEL_SYS_GETPID_ 172
+#define OTEL_SYS_SIGACTION_ 134
 #define OTEL_SYS_SIGPROCMASK_ 135
 #define OTEL_SYS_SIGALTSTACK_ 132
 #endif
@@ -114,6 +116,20 @@ OTEL_INLINE_ otel_u64 otel_now_(void)
 
 	otel_clock_(1 /* CLOCK_MONOTONIC */, &now);
 	return (otel_u64)now.seconds * 1000000000u + (otel_u64)now.nanoseconds;
+}
+
+/* Reads a word of the stack that may be nobody's any more: the memory is there, but sanitizers would mind. */
+OTEL_INLINE_ otel_u64 otel_peek_(otel_u64 address)
+{
+	typedef otel_u64 __attribute__((may_alias)) any_word;
+	otel_u64 word;
+
+#if defined(__x86_64__)
+	__asm__("{movq %1, %0|mov %0, %1}" : "=r"(word) : "m"(*(const any_word *)address));
+#else
+	__asm__("ldr %0, %1" : "=r"(word) : "m"(*(const any_word *)address));
+#endif
+	return word;
 }
 
 /* Anonymous memory, or NULL. */
@@ -349,19 +365,80 @@ OTEL_COLD_ otel_u64 otel_block_signals_(int how, otel_u64 set)
 }
 
 /*
- * May this be a signal handler? @blocked: the signals that were blocked. What a handler interrupts may be
- * malloc(), so that it must not allocate, as glibc does in the calls that are not made then.
+ * The stack of the program's first thread ends below the random bytes that the kernel gave it, and is alone in what
+ * lies below, by far.
  */
-OTEL_COLD_ int otel_perhaps_in_handler_(otel_u64 blocked)
+#define OTEL_FIRST_STACK_SIZE_ (64ul << 20)
+OTEL_COLD_ otel_u64 otel_first_stack_(void)
 {
+	return otel_auxiliary_(25 /* AT_RANDOM */) - OTEL_FIRST_STACK_SIZE_;
+}
+
+/*
+ * Is the frame of a signal handler that returns to @restorer on this stack, above @frame? Said with certainty of the
+ * thread's own stack only, which glibc puts below what the thread pointer points to.
+ */
+OTEL_COLD_ int otel_perhaps_below_handler_(otel_u64 frame, otel_u64 restorer)
+{
+#if defined(__x86_64__)
+	otel_u64 first = otel_first_stack_(), top = otel_thread_pointer_();
+
+	if (frame - first < OTEL_FIRST_STACK_SIZE_)
+		top = first + OTEL_FIRST_STACK_SIZE_;
+	if (top - frame > 1ul << 20)
+		return 1;
+	for (otel_u64 at = frame & ~7ull; at < top; at += 8) {
+		/* A set of signals that cannot be read is told from a wrong way to block them; neither is done. */
+		if (!(at & 4095) && otel_syscall_(OTEL_SYS_SIGPROCMASK_, -1, at, (void *)0, 8) && errno == EFAULT)
+			return 1;
+		if (otel_peek_(at) == restorer)
+			return 1;
+	}
+	return 0;
+#else
+	(void)frame;
+	(void)restorer;
+	return 1;
+#endif
+}
+
+/*
+ * May this be a signal handler? @blocked: the signals that were blocked; @frame: of who asks. What a handler interrupts
+ * may be malloc(), so that it must not allocate, as glibc does in the calls that are not made then. Many threads that
+ * are no handlers block signals, too: the kernel says where their handlers return to, if they ever had one.
+ */
+OTEL_COLD_ int otel_perhaps_in_handler_(otel_u64 blocked, otel_u64 frame)
+{
+	struct {
+		otel_u64 handler, flags, restorer, mask;
+	} action;
 	struct {
 		void *at;
 		int flags;
 		unsigned long size;
 	} stack = {(void *)0, 0, 0};
+	otel_u64 known = 0;
 
-	return blocked || otel_syscall_(OTEL_SYS_SIGALTSTACK_, (void *)0, &stack) ||
-	       stack.flags & 1 /* SS_ONSTACK */;
+	if (otel_syscall_(OTEL_SYS_SIGALTSTACK_, (void *)0, &stack) || stack.flags & 1 /* SS_ONSTACK */)
+		return 1;
+	for (int i = 0; i < 64; i++) {
+		if (!(blocked >> i & 1))
+			continue;
+		action.restorer = 0;
+		if (otel_syscall_(OTEL_SYS_SIGACTION_, i + 1, (void *)0, &action, sizeof(action.mask)))
+			return 1;
+#if defined(__x86_64__)
+		if (!action.restorer || action.restorer == known)
+			continue;
+#else
+		if (action.handler <= 1 && !(action.flags & 1ull << 31 /* SA_RESETHAND */))
+			continue;
+#endif
+		known = action.restorer;
+		if (otel_perhaps_below_handler_(frame, known))
+			return 1;
+	}
+	return 0;
 }
 
 /*
@@ -414,19 +491,20 @@ OTEL_COLD_ void otel_scopes_clear_(struct otel_thread *thread)
 }
 
 /*
- * Where the thread's own stack is; not known if it cannot be said without a risk. The first thread's ends
- * below the random bytes that the kernel gave the program, and is alone in what lies below, by far.
+ * Where the thread's own stack is; not known if it cannot be said without a risk. The first thread of a process is not
+ * on the program's first stack where another one forked, or in a coroutine.
  */
-OTEL_COLD_ void otel_find_stack_(struct otel_thread *thread, int in_handler)
+OTEL_COLD_ void otel_find_stack_(struct otel_thread *thread, int in_handler, otel_u64 frame)
 {
 	struct otel_scopes *scopes = otel_scopes_(thread);
 	otel_u64 attributes[32]; /* more than any pthread_attr_t */
 	unsigned long size = 0;
 	void *stack;
 
-	if (thread->thread_id == thread->process_id) {
-		size = 64ul << 20;
-		scopes->stack = otel_auxiliary_(25 /* AT_RANDOM */) - size;
+	if (frame - otel_first_stack_() < OTEL_FIRST_STACK_SIZE_ ||
+	    (in_handler && thread->thread_id == thread->process_id)) {
+		size = OTEL_FIRST_STACK_SIZE_;
+		scopes->stack = otel_first_stack_();
 	} else if (otel_self_ && otel_attributes_of_ && otel_attributes_stack_ && otel_attributes_free_ &&
 		   !in_handler && !otel_attributes_of_(otel_self_(), attributes)) {
 		if (otel_attributes_stack_(attributes, &stack, &size))
@@ -439,14 +517,16 @@ OTEL_COLD_ void otel_find_stack_(struct otel_thread *thread, int in_handler)
 
 /*
  * Makes @thread, which is at our place, ours: another image has made it ours before, or its owner ended
- * unseen, or is the parent of this process that was forked, and then what was current stays so.
+ * unseen, or is a thread of the process that forked this one: the one that did, and then what was current stays so.
  */
 OTEL_COLD_ struct otel_thread *otel_thread_adopt_(struct otel_thread *thread)
 {
 	otel_u32 thread_id = (otel_u32)otel_syscall_(OTEL_SYS_GETTID_);
 	otel_u32 process_id = (otel_u32)otel_syscall_(OTEL_SYS_GETPID_);
+	/* Of the threads that there were at a fork, only the one that forked goes on, as the first of its process. */
+	int same = thread->process_id == process_id ? thread->thread_id == thread_id : thread_id == process_id;
 
-	if (thread->thread_id != thread_id && thread->process_id == process_id) {
+	if (!same) {
 		thread->references = 0;
 		thread->detached = 0;
 		thread->nested = 0;
@@ -499,12 +579,13 @@ OTEL_COLD_ struct otel_thread *otel_thread_make_(void)
 {
 	int saved = errno;
 	otel_u64 blocked = otel_block_signals_(OTEL_SIG_BLOCK_, OTEL_ALL_SIGNALS_ & ~OTEL_FAULTS_);
-	int in_handler = otel_perhaps_in_handler_(blocked);
+	otel_u64 frame = (otel_u64)__builtin_frame_address(0);
+	int in_handler = otel_perhaps_in_handler_(blocked, frame);
 	struct otel_anchor *anchor = otel_anchor_();
 	struct otel_thread *thread = anchor ? otel_thread_find_(anchor) : (struct otel_thread *)0;
 
 	if (thread && !otel_scopes_(thread)->stack_size)
-		otel_find_stack_(thread, in_handler);
+		otel_find_stack_(thread, in_handler, frame);
 	if (thread && otel_thread_watch_(thread, in_handler)) {
 		otel_bpf_thread_v1 = thread;
 	} else if (thread) {

@@ -28,6 +28,17 @@ OTEL_INLINE_ void otel_flush_outermost_(struct otel_thread *thread, otel_u64 now
 		otel_flush_all_(thread, OTEL_FLUSH_LIVE, now);
 }
 
+/* Was @span started by this thread, also in a signal handler, where there was another buffer? @w: who asks. */
+OTEL_INLINE_ int otel_is_of_thread_(const struct otel_writer_ *w, const otel_span *span)
+{
+	if (__builtin_expect(span->context.origin == w->buffer->buffer_id, 1))
+		return 1;
+	for (unsigned i = 0; i < OTEL_BUFFERS_ && w->thread->buffers[i]; i++)
+		if (span->context.origin == ((const struct otel_buffer *)w->thread->buffers[i])->buffer_id)
+			return 1;
+	return 0;
+}
+
 OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, int detached,
 				 otel_u64 unix_time)
 {
@@ -56,7 +67,7 @@ OTEL_INLINE_ void otel_end_here_(struct otel_thread *thread, otel_span *span, in
 		otel_put_(&w, &end, sizeof(end));
 		otel_record_commit_(&w);
 		otel_check_age_(&w, now);
-		if (detached && thread->detached && span->context.origin == w.buffer->buffer_id)
+		if (detached && thread->detached && otel_is_of_thread_(&w, span))
 			thread->detached--;
 	}
 	if (__builtin_expect(otel_attached_(OTEL_SEMAPHORE_SPAN_END), 0) &&

@@ -23,23 +23,6 @@ OTEL_INLINE_ int otel_on_stack_(const struct otel_scopes *scopes, otel_u64 addre
 	return address - scopes->stack < scopes->stack_size;
 }
 
-/*
- * Reads the first word of a scope that may be gone: the memory is there, as it is the stack's, but
- * sanitizers would mind.
- */
-OTEL_INLINE_ otel_u64 otel_peek_(otel_u64 address)
-{
-	typedef otel_u64 __attribute__((may_alias)) any_word;
-	otel_u64 word;
-
-#if defined(__x86_64__)
-	__asm__("{movq %1, %0|mov %0, %1}" : "=r"(word) : "m"(*(const any_word *)address));
-#else
-	__asm__("ldr %0, %1" : "=r"(word) : "m"(*(const any_word *)address));
-#endif
-	return word;
-}
-
 OTEL_STATIC_ASSERT(__builtin_offsetof(struct otel_scope, thread) == 0, "what otel_peek_() reads");
 
 /* What is beside the address; of a ticket it is a part of its number. */

@@ -241,7 +241,7 @@ OTEL_INLINE_ int otel_start_here_(struct otel_thread *thread, otel_span *span,
 	span->context.state = 0;
 	if (!otel_begin_(&w, thread)) {
 		if (flush && thread->buffers[0])
-			((struct otel_buffer *)thread->buffers[0])->dropped_starts++;
+			otel_count_(&((struct otel_buffer *)thread->buffers[0])->dropped_starts);
 		return 0;
 	}
 	if (option && option->value.pointer)

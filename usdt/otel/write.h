@@ -118,6 +118,16 @@ OTEL_COLD_ void otel_thread_release_(void *data)
 	errno = saved;
 }
 
+/* One more, in one instruction: else what a signal handler adds in between would be lost. */
+OTEL_INLINE_ void otel_count_(otel_u64 *count)
+{
+#if defined(__x86_64__)
+	__asm__("{incq %0|inc %0}" : "+m"(*count) : : "cc");
+#else
+	__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+#endif
+}
+
 /* ---- Operations -------------------------------------------------------------------------------- */
 
 /*
@@ -142,7 +152,7 @@ OTEL_INLINE_ int otel_begin_(struct otel_writer_ *w, struct otel_thread *thread)
 		return 1;
 	buffer = (struct otel_buffer *)thread->buffers[0];
 	if (buffer)
-		buffer->dropped++;
+		otel_count_(&buffer->dropped);
 	thread->nested = (otel_u16)level;
 	return 0;
 }
@@ -332,16 +342,6 @@ OTEL_INLINE_ otel_u64 otel_ticket_(struct otel_thread *thread)
 	return step;
 #else
 	return __atomic_fetch_add(&thread->random[0], step, __ATOMIC_RELAXED);
-#endif
-}
-
-/* One more, in one instruction: else what a signal handler adds in between would be lost. */
-OTEL_INLINE_ void otel_count_(otel_u64 *count)
-{
-#if defined(__x86_64__)
-	__asm__("{incq %0|inc %0}" : "+m"(*count) : : "cc");
-#else
-	__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 #endif
 }
 

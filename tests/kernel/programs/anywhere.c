@@ -2,6 +2,7 @@
 /* anywhere NAME: spans where control does not go from top to bottom; see anywhere_test.py. */
 #include <otel/propagation.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -160,6 +161,71 @@ static void thread_signals(void)
 	printf("work %d\nhandled %d\ndropped 0\n", 2 * n, (int)handled);
 }
 
+/* ---- Threads that block signals ---- */
+
+static jmp_buf outside;
+static struct otel_thread *let_go;
+
+static __attribute__((noinline)) void jumps(void)
+{
+	OTEL_SPAN(span, &tracer, "jumped over");
+
+	(void)span;
+	longjmp(outside, 1);
+}
+
+static __attribute__((noinline)) void uses_the_stack(void)
+{
+	char bytes[8192];
+
+	memset(bytes, 1, sizeof(bytes));
+	__asm__ volatile("" ::"r"(bytes) : "memory");
+}
+
+/* Is what longjmp() jumped over forgotten? */
+static int forgets(void)
+{
+	otel_context now;
+
+	if (!setjmp(outside))
+		jumps();
+	uses_the_stack();
+	now = otel_current().context;
+	return !otel_is_valid(&now);
+}
+
+static void *jumps_and_ends(void *data)
+{
+	*(int *)data = forgets();
+	let_go = otel_bpf_thread_v1;
+	OTEL_SPAN(span, &tracer, "open at the end");
+	(void)span;
+	pthread_exit(NULL);
+}
+
+static void blocks(void)
+{
+	sigset_t set;
+
+	/* As those do that wait for signals in one thread; then as those that leave all of them to one thread. */
+	for (int all = 0; all < 2; all++) {
+		pthread_t thread;
+		int forgot = 0;
+
+		if (all) {
+			handle(SIGALRM, handler, 0);
+			sigfillset(&set);
+		} else {
+			sigemptyset(&set);
+			sigaddset(&set, SIGTERM);
+		}
+		pthread_sigmask(SIG_BLOCK, &set, NULL);
+		pthread_create(&thread, NULL, jumps_and_ends, &forgot);
+		pthread_join(thread, NULL);
+		printf("forgot_%d %d\nlet_go_%d %d\n", all, forgot, all, !let_go->owner);
+	}
+}
+
 /* ---- Threads that are cancelled ---- */
 
 static pthread_barrier_t barrier;
@@ -256,6 +322,55 @@ static void starts(void)
 	otel_event(around, "all done");
 }
 
+static void *holds_a_span(void *data)
+{
+	OTEL_SPAN(span, &tracer, "open in another thread");
+
+	(void)span;
+	pthread_barrier_wait(&barrier);
+	for (;;)
+		pause();
+	return data;
+}
+
+/* The child's threads very likely begin where its parent's were. */
+static void forks_beside_threads(void)
+{
+	pthread_t thread;
+	pid_t pid;
+
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_create(&thread, NULL, holds_a_span, NULL);
+	pthread_barrier_wait(&barrier);
+	pid = fork();
+	if (!pid) {
+		pthread_create(&thread, NULL, goes_on, NULL);
+		pthread_join(thread, NULL);
+		exit(0);
+	}
+	wait_for(pid);
+}
+
+static void *forks(void *data)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(forgets() ? 0 : 1);
+	wait_for(pid);
+	return data;
+}
+
+/* The first thread of the child is not on the program's first stack. */
+static void forks_in_a_thread(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, forks, NULL);
+	pthread_join(thread, NULL);
+	printf("forgot 1\n");
+}
+
 static void *holds_ended_spans(void *data)
 {
 	OTEL_SPAN(open, &tracer, "open");
@@ -297,9 +412,12 @@ static const struct scene {
 	{"signals", signals},
 	{"deep_signals", deep_signals},
 	{"thread_signals", thread_signals},
+	{"blocks", blocks},
 	{"cancels", cancels},
 	{"once", once},
 	{"starts", starts},
+	{"forks_beside_threads", forks_beside_threads},
+	{"forks_in_a_thread", forks_in_a_thread},
 	{"exits", exits},
 };
 

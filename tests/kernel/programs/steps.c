@@ -91,12 +91,29 @@ static NOINLINE void in_handler(const otel_context *before)
 	otel_set(span, otel_str("text", "seen"));
 }
 
+static otel_span open_one;
+static volatile int leaves; /* one handler that interrupts an operation starts a span that others end */
+
+static void leaves_a_span(void)
+{
+	if (!otel_bpf_thread_v1->nested)
+		return;
+	open_one = otel_start(&tracer, "in a handler", otel_int("n", (int64_t)handled));
+	note(&open_one.context);
+	handled++;
+	leaves = 0;
+}
+
 static void handler(int number, siginfo_t *info, void *interrupted)
 {
 	otel_context before, after;
 
 	(void)number;
 	(void)info;
+	if (leaves) {
+		leaves_a_span();
+		return;
+	}
 	if (sparing && otel_bpf_thread_v1 && !otel_bpf_thread_v1->nested &&
 	    !sigismember(&((const ucontext_t *)interrupted)->uc_sigmask, SIGUSR1))
 		return;
@@ -188,6 +205,49 @@ static NOINLINE void has_to_hand_over_more(const otel_context *outer)
 	sparing = 0;
 }
 
+static NOINLINE void ends_what_a_handler_started(const otel_context *outer)
+{
+	otel_context within;
+
+	expected[1] = outer;
+	if (!otel_bpf_thread_v1)
+		return;
+	leaves = 1;
+	STEP_ON();
+	{
+		OTEL_SPAN(span, HERE(span), "interrupted");
+		within = span.context;
+		EXPECT(within);
+		otel_event(span, "event");
+		leaves = 0;
+	}
+	STEP_OFF();
+	note(&within);
+	expected[1] = outer;
+	otel_end(open_one);
+	if (otel_bpf_thread_v1->detached)
+		wrong("it counts as open for ever");
+}
+
+/* As deep in handlers as there are buffers: what is dropped is counted, wherever it is interrupted. */
+static NOINLINE void finds_no_buffer(const otel_context *outer)
+{
+	otel_span span;
+
+	if (!otel_is_valid(outer))
+		return;
+	expected[1] = outer;
+	otel_bpf_thread_v1->nested += OTEL_BUFFERS_;
+	STEP_ON();
+	span = otel_start(&tracer, "dropped");
+	STEP_OFF();
+	otel_bpf_thread_v1->nested -= OTEL_BUFFERS_;
+	if (otel_is_valid(&span.context))
+		wrong("there was a buffer");
+	handled++; /* it stands for a handler's */
+	dropped++;
+}
+
 static jmp_buf outside;
 static otel_context jumped_over;
 
@@ -243,6 +303,7 @@ static const struct {
 } all[] = {
 	DOES(makes_a_child),   DOES(writes_to_a_child),	    DOES(makes_a_root),			DOES(uses_a_context),
 	DOES(starts_and_ends), DOES(has_to_hand_over_more), DOES(forgets_what_was_jumped_over),
+	DOES(finds_no_buffer), DOES(ends_what_a_handler_started),
 };
 
 static NOINLINE void within_a_span(unsigned i)
