@@ -52,10 +52,13 @@ static void handle(int number, void (*by)(int), int flags)
 /* Once: of a clock that strikes more often than a busy machine runs a handler, nothing else would ever run. */
 static void timer(int us)
 {
+	static volatile sig_atomic_t over; /* it may have struck just before the end, and its handler shall not go on */
 	struct itimerval once;
 
+	if (!us)
+		over = 1;
 	memset(&once, 0, sizeof(once));
-	once.it_value.tv_usec = us;
+	once.it_value.tv_usec = over ? 0 : us;
 	setitimer(ITIMER_REAL, &once, NULL);
 }
 
