@@ -35,6 +35,18 @@ def after_an_agent_was_killed_applications_are_no_ops_at_once_and_the_next_agent
     equal(len(ids), len(set(ids)), "different ids")
 
 
+@test
+def what_threads_cannot_keep_any_more_while_an_agent_ends_is_not_lost():
+    program = Serve()
+    for _ in range(3):
+        agent = Attach(program)
+        program.ask("brim", "brimming")
+        agent.arrived("drop", 100)
+        agent.stop()
+        equal(len(agent.spans), int(program.ask("brimmed", "brimmed")), "spans")
+        check("lost" not in agent.err, agent.err)
+
+
 # ---- Pinned ----
 
 

@@ -33,9 +33,14 @@ OTEL_WARM_ void otel_flush_(struct otel_thread *thread, struct otel_buffer *buff
 			    enum otel_flush_reason reason, otel_u64 now)
 {
 	otel_u32 size = buffer->committed;
+	int last = reason == OTEL_FLUSH_FULL ||
+		   (reason == OTEL_FLUSH_EXIT && thread->references == 1);
 
-	/* Other images may have an agent: what they wrote stays for them. */
-	if (!otel_attached_(OTEL_SEMAPHORE_FLUSH) || !buffer->capacity)
+	/*
+	 * Other images may have an agent: what they wrote stays for them. What cannot stay goes all the
+	 * same: an agent that ends switches recording off, and then takes what was recorded.
+	 */
+	if (!(otel_attached_(OTEL_SEMAPHORE_FLUSH) || last) || !buffer->capacity)
 		return;
 	/* At the end also without a record: the counts shall arrive. */
 	if (!size && reason != OTEL_FLUSH_EXIT)
@@ -169,16 +174,6 @@ OTEL_INLINE_ int otel_in_signal_(const struct otel_writer_ *w)
 	return w->thread->nested > 1;
 }
 
-/* Forgets what nobody took: the agent has gone. The position says that there was something. */
-OTEL_COLD_ void otel_discard_(struct otel_buffer *buffer)
-{
-	otel_u32 size = buffer->committed;
-
-	buffer->started_before = buffer->started;
-	__atomic_store_n(&buffer->committed, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&buffer->position, buffer->position + size, __ATOMIC_RELEASE);
-}
-
 /*
  * Opens a record. How long its payload will be need not be known: what does not fit any more goes on
  * in another record. There is room for OTEL_ROOM_ bytes at least without that.
@@ -190,11 +185,8 @@ OTEL_INLINE_ void otel_record_open_(struct otel_writer_ *w, enum otel_record_kin
 	struct otel_buffer *buffer = w->buffer;
 
 	if (__builtin_expect(buffer->capacity - buffer->committed <
-				     OTEL_ROOM_ + sizeof(struct otel_record), 0)) {
+				     OTEL_ROOM_ + sizeof(struct otel_record), 0))
 		otel_flush_(w->thread, buffer, OTEL_FLUSH_FULL, now);
-		if (buffer->committed)
-			otel_discard_(buffer);
-	}
 	w->record = (struct otel_record *)(void *)((char *)(buffer + 1) + buffer->committed);
 	w->at = (otel_u8 *)(w->record + 1);
 	w->end = (otel_u8 *)(buffer + 1) + buffer->capacity;
@@ -233,8 +225,6 @@ OTEL_COLD_ void otel_put_pieces_(struct otel_writer_ *w, const otel_u8 *data, ot
 		header = *w->record;
 		otel_record_commit_(w);
 		otel_flush_(w->thread, w->buffer, OTEL_FLUSH_FULL, 0);
-		if (w->buffer->committed)
-			otel_discard_(w->buffer);
 		otel_record_open_(w, (enum otel_record_kind)header.kind,
 				  (header.flags & ~(unsigned)OTEL_RECORD_MORE) | OTEL_RECORD_CONTINUED,
 				  header.span_id, 0);

@@ -11,6 +11,9 @@
  *   resource X   says of itself that it is X
  *   leave        ends the main thread; another does what the lines say from then on
  *   off          says when (CLOCK_MONOTONIC) no semaphore is set any more
+ *   brim         two threads make spans until nobody listens, and then cannot keep what they hold:
+ *                one fills its buffer with the ends of others, one ends
+ *   brimmed      says how many of these were recorded, once both have done so
  */
 #include <otel/trace.h>
 #include <pthread.h>
@@ -91,6 +94,46 @@ static void rest(void)
 	printf("recorded %ld\n", atomic_load(&recorded));
 }
 
+#define BRIM 300 /* ends of so many spans are more than a buffer holds */
+
+static pthread_t brimming[2];
+
+static void *brim(void *data)
+{
+	int fills = data != NULL;
+	static otel_span spans[BRIM];
+	/* Else each span would be handed over at its end. */
+	otel_span around = otel_start(&tracer, "around");
+	long count = otel_is_recording(around);
+
+	for (int i = 0; fills && i < BRIM; i++) {
+		spans[i] = otel_start(&tracer, "brim");
+		count += otel_is_recording(spans[i]);
+	}
+	while (otel_enabled(&tracer)) {
+		OTEL_SPAN(span, &tracer, "drop");
+
+		count += otel_is_recording(span);
+		usleep(100);
+	}
+	for (int i = 0; fills && i < BRIM; i++)
+		otel_end(spans[i]);
+	return (void *)(size_t)count;
+}
+
+static void wait_brimmed(void)
+{
+	long count = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		void *result;
+
+		pthread_join(brimming[i], &result);
+		count += (long)(size_t)result;
+	}
+	printf("brimmed %ld\n", count);
+}
+
 static void start_program(const char *path)
 {
 	pid_t pid = fork();
@@ -152,6 +195,12 @@ static void *obey(void *data)
 			pthread_exit(NULL);
 		} else if (!strcmp(word, "off")) {
 			wait_off();
+		} else if (!strcmp(word, "brim")) {
+			for (size_t i = 0; i < 2; i++)
+				pthread_create(&brimming[i], NULL, brim, (void *)i);
+			printf("brimming\n");
+		} else if (!strcmp(word, "brimmed")) {
+			wait_brimmed();
 		}
 	}
 	exit(0);
