@@ -3,6 +3,7 @@
 import os
 
 from harness import Run, Seen, build, check, contains, equal, one, run, test, wait_until
+from serving import BpfFs
 
 
 def settings(text):
@@ -100,3 +101,19 @@ def when_the_agent_is_killed_all_tracers_are_on_again():
         return ", off 0" in said[-1]
 
     wait_until(on_again, "the kernel to take it back")
+
+
+@test
+def spans_that_an_agent_left_out_before_it_was_killed_are_in_the_next_ones_count():
+    program, bpf = Run([build("tracers")], direct=True), BpfFs()
+    program.serves = program.pid
+    killed = bpf.attach(program, options=("--pin", "--settings", settings("tracer noisy.* off\n")))
+    program.tell()
+    program.line("round 0: noisy 0")
+    killed.arrived("outer")
+    killed.process.kill()
+    killed.wait()
+    agent = bpf.attach()
+    wait_until(lambda: "had left 2 spans out: their tracer is switched off" in agent.err, "the count")
+    agent.stop()
+    bpf.detach()

@@ -19,7 +19,7 @@
 #define PIN_NAME_MAX 128
 
 /* Of what agents leave to each other in pinned memory: another one when any of it has another layout. */
-#define PIN_FORMAT 2
+#define PIN_FORMAT 3
 
 struct pin;
 

@@ -124,6 +124,10 @@ static void say_past(const struct journal_past *past, uint64_t restored)
 		log_error("the agent that was killed at %s had counted %" PRIu64
 			  " spans as lost before",
 			  time, past->lost);
+	if (past->tracer_off)
+		log_error("the agent that was killed at %s had left %" PRIu64
+			  " spans out: their tracer is switched off",
+			  time, past->tracer_off);
 }
 
 static bool on_known(void *self, uint32_t slot, const struct kept *kept)
@@ -264,6 +268,7 @@ static void write_entry(struct custody *custody, uint64_t event)
 	custody->entry.event = event;
 	custody->entry.open = books_in_hand(sums);
 	custody->entry.lost = books_lost(sums);
+	custody->entry.tracer_off = sums[BOOK_TRACER_OFF];
 	journal_write(custody->journal, &custody->entry, custody->changes, custody->n_changes);
 	custody->written = true;
 	custody->n_written = custody->n;

@@ -49,6 +49,7 @@ static void read_past(const struct page *page, uint64_t consumed, struct journal
 	past->in_order = page->in_order;
 	past->open = entry->open;
 	past->lost = entry->lost;
+	past->tracer_off = entry->tracer_off;
 	for (size_t i = 0; i < JOURNAL_EXPORTERS && *page->names[i]; i++) {
 		uint64_t state = atomic_load(&page->traces[i].state);
 		uint64_t under_way = state & EXPORTER_TRACE_UNDER_WAY,

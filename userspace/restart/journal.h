@@ -28,6 +28,7 @@ struct journal_entry {
 	uint64_t open; /* not all of them is here */
 	uint64_t handed; /* to each exporter, ever */
 	uint64_t lost;	 /* before that */
+	uint64_t tracer_off; /* left out */
 	uint64_t time;	 /* unix time, nanoseconds */
 };
 
@@ -47,6 +48,7 @@ struct journal_past {
 	uint64_t time; /* about when it ended; unix time, nanoseconds */
 	uint64_t open; /* spans that it had in its table */
 	uint64_t lost; /* that it had lost before */
+	uint64_t tracer_off; /* that it had left out */
 	size_t n;
 	struct {
 		char name[32];
