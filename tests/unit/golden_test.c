@@ -446,12 +446,14 @@ static size_t append(uint8_t *to, size_t at, struct bytes vector)
 
 static void a_whole_flush_is_the_span_that_the_page_shows(void **state)
 {
+	const struct event_fork fork = {.parent = {.pid = 1}};
 	uint8_t whole[1024];
 	const struct span *span;
 	struct bytes event;
 	size_t size = 0;
 
 	(void)state;
+	producer_life(&one, intake, EVENT_FORK, &fork, sizeof(fork)); /* nothing was before us */
 	size = append(whole, size, VECTOR(buffer));
 	size = append(whole, size, VECTOR(start));
 	size = append(whole, size, VECTOR(attributes));

@@ -76,6 +76,17 @@ static void an_agent_that_comes_late_misses_nothing(void **state)
 	assert_int_equal(counted().books[BOOK_NOT_HANDED_OVER], 0);
 }
 
+static void what_was_not_sampled_before_us_is_not_ours_also_if_nothing_was_recorded(void **state)
+{
+	(void)state;
+	one.header.not_sampled = 50;
+	producer_flush(&one, intake);
+	assert_int_equal(counted().books[BOOK_NOT_SAMPLED], 0);
+	one.header.not_sampled = 53;
+	producer_flush(&one, intake);
+	assert_int_equal(counted().books[BOOK_NOT_SAMPLED], 3);
+}
+
 static void of_a_process_known_from_birth_the_first_bytes_are_missed(void **state)
 {
 	struct event_fork fork = {.parent = app};
@@ -192,6 +203,7 @@ static void losses_of_no_known_stream_are_counted_once(void **state)
 static void what_the_application_dropped_is_counted(void **state)
 {
 	(void)state;
+	producer_flush(&one, intake); /* as new buffers do */
 	span_of(&one, SPAN);
 	one.header.dropped_starts = 4;
 	one.header.dropped = 9;
@@ -687,6 +699,7 @@ int main(void)
 		TEST(only_the_new_part_of_an_overlap_counts),
 		TEST(a_hole_is_counted_in_bytes),
 		TEST(an_agent_that_comes_late_misses_nothing),
+		TEST(what_was_not_sampled_before_us_is_not_ours_also_if_nothing_was_recorded),
 		TEST(of_a_process_known_from_birth_the_first_bytes_are_missed),
 		TEST(an_impossible_position_is_no_hole),
 		TEST(spans_lost_in_the_ring_are_counted_once),

@@ -28,7 +28,7 @@ static void begin(struct stream *stream, uint64_t position, uint64_t started_bef
 	stream->started = whole ? 0 : started_before;
 	stream->since = stream->expected;
 	stream->started_since = stream->started;
-	stream->fresh = !whole && position;
+	stream->fresh = !whole;
 }
 
 bool accounting_meet(struct stream *stream, uint64_t position, uint64_t started_before)
