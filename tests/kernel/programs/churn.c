@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline))
@@ -445,6 +446,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < POSTS; i++)
 		if (posts[i].state == 2)
 			otel_end(posts[i].span);
+	while (wait(NULL) != -1) /* until all children have written their spans down */
+		;
 	printf("looked %lu times\n", looked);
 	return 0;
 }
