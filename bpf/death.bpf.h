@@ -75,11 +75,11 @@ static __always_inline int exited(struct task_struct *task, bool memory, bool la
 		 * one of them executes another program: until now this one may have written.
 		 */
 		owner = memory && BPF_CORE_READ(signal, group_exec_task) ? thread_pointer() : 0;
-		if (owner && process->announced == source.id.execs + 1)
+		if (owner && knows_anchor(process, &source))
 			take_last(&source, process, owner, 0);
 		return 0;
 	}
-	if (memory && process->announced == source.id.execs + 1)
+	if (memory && knows_anchor(process, &source))
 		take_last(&source, process, 0, 0);
 	exit.status = BPF_CORE_READ(signal, group_exit_code);
 	if (!exit.status)
@@ -92,6 +92,7 @@ static __always_inline int exited(struct task_struct *task, bool memory, bool la
 		bpf_ringbuf_submit(event, wakeup());
 		release_user(source.user, source.id.pid);
 		bpf_map_delete_elem(&followed, &source.id.pid);
+		bpf_map_delete_elem(&images, &source.id.pid);
 	} else {
 		process->exit = exit;
 		process->execs = source.id.execs;
@@ -142,7 +143,7 @@ static __always_inline int take_of_current(__u64 owner, __u64 running)
 
 	identify_current(&source.id);
 	process = find(&source.id);
-	if (!process || process->announced != source.id.execs + 1)
+	if (!process || !knows_anchor(process, &source))
 		return 0;
 	source.user = process->user;
 	return take_last(&source, process, owner, running);
@@ -199,8 +200,7 @@ static __always_inline int prepare_exec(void)
 
 	identify_current(&source.id);
 	process = find(&source.id);
-	if (!process || process->announced != source.id.execs + 1 ||
-	    process->prepared == source.id.execs + 1)
+	if (!process || process->prepared == source.id.execs + 1 || !knows_anchor(process, &source))
 		return 0;
 	/* It will not come back: what fails now kills it. */
 	process->prepared = source.id.execs + 1;

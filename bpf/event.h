@@ -123,7 +123,7 @@ struct followed {
 	/* How many streams it has in the map `losses`, and which reading of that is meant. */
 	otel_u32 noted;
 	otel_u32 noted_at;
-	otel_u32 unannounced; /* another agent has come since then, which may not know the anchor */
+	otel_u32 unannounced; /* the agent has come since then, and may not know the anchor */
 };
 
 /* Why something that a process handed over did not reach the ring. */

@@ -15,6 +15,17 @@ struct {
 	__type(value, struct followed);
 } followed SEC(".maps");
 
+/*
+ * Of processes that ran before the agent came: where an image of theirs keeps the address of the anchor. They may have
+ * buffers already, and may die before they hand one over. User space writes it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u64);
+} images SEC(".maps");
+
 static __always_inline void identify(struct task_struct *task, struct process_id *out)
 {
 	out->pid = (__u32)task->tgid;

@@ -142,6 +142,30 @@ static __always_inline __u64 thread_pointer(void)
 #endif
 }
 
+/* Is it known where the current process has its anchor? @source: that process. */
+static __noinline bool knows_anchor(struct followed *process, const struct source *source)
+{
+	__u64 *image, anchor = 0;
+	__u32 magic = 0, pid;
+
+	if (!process || !source)
+		return false;
+	if (process->announced == source->id.execs + 1)
+		return true;
+	pid = source->id.pid;
+	image = bpf_map_lookup_elem(&images, &pid);
+	/* It may have been closed, or be of the program before an exec. */
+	if (!image || bpf_probe_read_user(&anchor, sizeof(anchor), (const void *)*image) || !anchor ||
+	    bpf_probe_read_user(&magic, sizeof(magic),
+				(const void *)anchor + offsetof(struct otel_anchor, magic)) ||
+	    magic != OTEL_ANCHOR_MAGIC)
+		return false;
+	process->anchor = anchor;
+	process->announced = source->id.execs + 1;
+	process->unannounced = 1;
+	return true;
+}
+
 /* Of a process that is going: what was there for the agent to find, and can it be read? */
 static __always_inline int take_last(const struct source *source, struct followed *process, __u64 owner,
 				     __u64 running)

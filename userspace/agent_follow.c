@@ -21,14 +21,17 @@
 static void offer(struct agent *agent, const struct mapping *mapping)
 {
 	const struct image *image;
+	uint64_t anchor;
 
 	if (!mapping->file)
 		return;
 	image = images_offer(agent->images, mapping);
-	if (image && mapping->pid && capture_follows(agent->capture, mapping->pid))
-		look_image(agent->look, mapping->pid,
-			   mapping->address - mapping->offset + image->text_offset -
-				   image->text_address + image->anchor_address);
+	if (!image || !mapping->pid || !capture_follows(agent->capture, mapping->pid))
+		return;
+	anchor = mapping->address - mapping->offset + image->text_offset - image->text_address +
+		 image->anchor_address;
+	look_image(agent->look, mapping->pid, anchor);
+	capture_image(agent->capture, mapping->pid, anchor);
 }
 
 void agent_mapping(void *self, const struct mapping *mapping)

@@ -47,6 +47,21 @@ def a_process_whose_main_thread_has_ended_is_recorded_while_others_run():
 
 
 @test
+def what_a_process_holds_that_dies_before_it_hands_anything_to_the_second_agent_is_recorded():
+    program = Serve()
+    first = Attach(program)
+    equal(program.span("first"), 1, "recorded")
+    first.stop()
+    second = Attach(program)
+    program.open("held")
+    equal(program.span("inside"), 1, "recorded")
+    os.kill(program.serves, signal.SIGKILL)
+    second.wait()
+    equal(sorted(s.name for s in second.spans), ["held", "inside"], "spans")
+    check("otelbpf.cut_short" in one(second.spans, "held").attributes, "the open span was cut short")
+
+
+@test
 def what_was_open_before_attaching_changes_nothing_and_keeps_its_children():
     program = Serve()
     equal(program.open("unknown"), 0, "recorded")

@@ -92,6 +92,12 @@ int capture_tracers(struct capture *capture, const struct tracer_rules *rules);
 /** From now on records of process @pid and of those that it forks are taken. */
 int capture_follow(struct capture *capture, uint32_t pid);
 
+/**
+ * An image of process @pid keeps the address of its anchor at @address. Only that of the first image counts, of
+ * processes that ran before they were followed.
+ */
+void capture_image(struct capture *capture, uint32_t pid, uint64_t address);
+
 /** And no more, if it turns out to have ended before. */
 void capture_unfollow(struct capture *capture, uint32_t pid);
 

@@ -31,10 +31,28 @@ static uint32_t new_user(struct capture *capture, uint32_t pid)
 
 int capture_follow(struct capture *capture, uint32_t pid)
 {
-	struct followed value = {.user = new_user(capture, pid)};
+	struct followed value = {.user = new_user(capture, pid), .unannounced = 1};
 
 	return bpf_map__update_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value,
 				    sizeof(value), BPF_ANY);
+}
+
+void capture_image(struct capture *capture, uint32_t pid, uint64_t address)
+{
+	struct followed value;
+
+	/* It ran before, and has not handed anything over since. */
+	if (!bpf_map__lookup_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value, sizeof(value), 0) &&
+	    value.unannounced)
+		(void)bpf_map__update_elem(capture->bpf->maps.images, &pid, sizeof(pid), &address, sizeof(address),
+					   BPF_NOEXIST);
+}
+
+/* Who it was has gone. */
+static void forget(struct capture *capture, uint32_t pid)
+{
+	(void)bpf_map__delete_elem(capture->bpf->maps.followed, &pid, sizeof(pid), 0);
+	(void)bpf_map__delete_elem(capture->bpf->maps.images, &pid, sizeof(pid), 0);
 }
 
 void capture_unfollow(struct capture *capture, uint32_t pid)
@@ -45,7 +63,7 @@ void capture_unfollow(struct capture *capture, uint32_t pid)
 		return;
 	if (capture->users[value.user % RING_USERS].pid == pid)
 		capture->users[value.user % RING_USERS].pid = 0;
-	(void)bpf_map__delete_elem(capture->bpf->maps.followed, &pid, sizeof(pid), 0);
+	forget(capture, pid);
 }
 
 /* Who is in the table and was not found: its end came before its entry, and no other will. */
@@ -124,7 +142,7 @@ void capture_sweep(struct capture *capture,
 		id = (struct process_id){key, value.execs, value.start_time};
 		if (!gone(self, &id, value.ended ? &value.exit : NULL))
 			continue;
-		bpf_map__delete_elem(map, &key, sizeof(key), 0);
+		forget(capture, key);
 		if (value.user < RING_USERS && capture->users[value.user].pid == key)
 			capture->users[value.user].pid = 0;
 	}
