@@ -70,10 +70,12 @@ def a_threads_first_span_does_not_enter_malloc_where_a_signal_handler_may_have_i
 def a_signal_handler_finds_and_leaves_all_in_order_after_every_single_instruction():
     if platform.machine() != "x86_64":
         raise Skip("the processor traps after every instruction on x86-64 only")
-    for name, compiler, flags in (("gcc", "gcc", ()), ("clang", "clang", ()), ("gcc_O0", "gcc", ("-O0",)),
-                                  ("clang_O3", "clang", ("-O3",))):
-        more = {"gcc": ("always_off", "parentbased_always_off"), "gcc_O0": ("always_off",)}.get(name, ())
-        for sampler in ("always_on", "parentbased_traceidratio", *more):
+    some = "always_on", "parentbased_traceidratio"
+    for name, compiler, flags, samplers in (("gcc", "gcc", (), (*some, "always_off", "parentbased_always_off")),
+                                            ("gcc_O0", "gcc", ("-O0",), ("always_on", "always_off")),
+                                            ("clang", "clang", (), some),
+                                            ("clang_O3", "clang", ("-O3",), ("always_on",))):
+        for sampler in samplers:
             env = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"}
             done = run([build("steps_" + name, "steps", compiler, flags)], ["-v", "--ring-size", "64M"], env=env)
             said = numbers(done.out)
