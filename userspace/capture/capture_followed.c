@@ -42,10 +42,13 @@ void capture_image(struct capture *capture, uint32_t pid, uint64_t address)
 	struct followed value;
 
 	/* It ran before, and has not handed anything over since. */
-	if (!bpf_map__lookup_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value, sizeof(value), 0) &&
-	    value.unannounced)
-		(void)bpf_map__update_elem(capture->bpf->maps.images, &pid, sizeof(pid), &address, sizeof(address),
-					   BPF_NOEXIST);
+	if (bpf_map__lookup_elem(capture->bpf->maps.followed, &pid, sizeof(pid), &value, sizeof(value), 0) ||
+	    !value.unannounced)
+		return;
+	(void)bpf_map__update_elem(capture->bpf->maps.images, &pid, sizeof(pid), &address, sizeof(address), BPF_NOEXIST);
+	/* Its end may have come in between: then this would be taken for the next process with this pid. */
+	if (!capture_follows(capture, pid))
+		(void)bpf_map__delete_elem(capture->bpf->maps.images, &pid, sizeof(pid), 0);
 }
 
 /* Who it was has gone. */
